@@ -1,0 +1,134 @@
+/* tidegate/data.h -- parallel text, vocabularies, and batches that are a function of seed and epoch.
+ */
+#ifndef TIDEGATE_DATA_H
+#define TIDEGATE_DATA_H
+
+#include "archive.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- text to tokens ---- */
+
+typedef enum tg_tokenizer {
+    TG_WORDS,     /* what white space separates: ASCII space, tab, LF, VT, FF, CR, and no other */
+    TG_CHARACTERS /* every Unicode code point, white space included */
+} tg_tokenizer;
+TG_API const char *tg_tokenizer_name(tg_tokenizer k);              /* "words", "chars" */
+TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer *k); /* false: none, *k stays */
+
+/* Calls found(user, token, bytes) for each token of text (0-terminated UTF-8); returns their number.
+ * found may be NULL. A byte that belongs to no character is a token of TG_CHARACTERS. */
+TG_API int tg_tokenize(tg_tokenizer k, const char *text,
+                       void (*found)(void *user, const char *token, size_t bytes), void *user);
+
+/* ---- vocabularies ---- */
+
+enum { TG_PAD, TG_UNKNOWN, TG_BEGIN, TG_END, TG_SPECIAL_TOKENS }; /* <pad> <unk> <s> </s> */
+
+typedef struct tg_vocabulary tg_vocabulary;
+
+/* Made in steps: new, count texts, freeze. Then ids 0..3 are the special tokens, and the others
+ * follow by falling frequency, equal ones in byte order; tokens seen less than min_frequency times
+ * become <unk>. Lives as long as the context. Never NULL.
+ * A text that spells a special token, such as "<s>", means an unknown word: no text reaches their ids.
+ * A text that is not UTF-8 (TG_ERR_DATA), adding to or freezing a frozen vocabulary, and asking one that
+ * is not frozen (TG_ERR_STATE; the answers are 0, "<unk>", TG_UNKNOWN and "") are failures of the context. */
+TG_API tg_vocabulary *tg_vocabulary_new(tg_context *cx, tg_tokenizer k);
+TG_API void tg_vocabulary_add(tg_vocabulary *v, const char *text);
+TG_API void tg_vocabulary_freeze(tg_vocabulary *v, int min_frequency);
+TG_API int tg_vocabulary_size(const tg_vocabulary *v);
+TG_API tg_tokenizer tg_vocabulary_tokenizer(const tg_vocabulary *v);
+TG_API const char *tg_vocabulary_token(const tg_vocabulary *v, int id); /* "<unk>" out of range */
+/* TG_UNKNOWN if it is not there. */
+TG_API int tg_vocabulary_id(const tg_vocabulary *v, const char *token, size_t bytes);
+/* text -> ids, without <s> and </s>; returns the number of tokens, of which at most capacity are
+ * stored. */
+TG_API int tg_vocabulary_encode(const tg_vocabulary *v, const char *text, int ids[], int capacity);
+/* ids up to the first </s> or n -> text, words joined by one space, characters by nothing; special
+ * tokens but <unk> are left out. Like snprintf: returns the bytes needed but for the 0 at the end,
+ * stores at most `bytes` with it, and always one if bytes > 0. Never cuts a character in two. */
+TG_API size_t tg_vocabulary_decode(const tg_vocabulary *v, const int ids[], int n, char *text, size_t bytes);
+/* As "<path>" (texts, in id order) and "<path>_tokenizer". What is read back must be a vocabulary: the
+ * special tokens first, each other one a token of the tokenizer, in valid UTF-8, and there once; else
+ * TG_ERR_FORMAT with the id. On failure *v stays as it was. */
+TG_API tg_status tg_vocabulary_put(const tg_vocabulary *v, tg_archive *a, const char *path);
+TG_API tg_status tg_vocabulary_get(tg_context *cx, const tg_archive *a, const char *path,
+                                   tg_vocabulary **v) TG_MUST_CHECK;
+
+/* ---- parallel text: source<TAB>target, UTF-8, one pair a line ---- */
+
+typedef struct tg_pairs tg_pairs; /* lives as long as the context */
+
+typedef struct tg_pairs_config {
+    tg_tokenizer tokenizer;
+    int max_length; /* tokens on either side; longer pairs are left out and counted; 0: 100 */
+} tg_pairs_config;
+
+typedef struct tg_pairs_info {
+    int64_t lines;            /* in the file; the last may lack its LF */
+    int64_t pairs;            /* kept */
+    int64_t blank;            /* lines of white space without a tab, passed over */
+    int64_t too_long;         /* pairs left out, see max_length */
+    int64_t extra_columns;    /* lines with more than two columns: what follows the second is ignored */
+    int64_t repeated_sources; /* pairs kept whose source came before in one that was kept, too */
+    int64_t first_too_long, first_extra_column, first_repeated; /* line numbers, from 1; 0: none */
+    uint64_t digest;                                            /* XXH64 of the file's bytes */
+    int64_t bytes;
+} tg_pairs_info;
+
+/* CR LF is read as LF, a byte order mark at the start is passed over; ASCII white space around a side is
+ * cut off. Control characters, a lone CR too, are text like any other.
+ * A line without a tab, an empty side, bytes that are not UTF-8 (overlong forms and surrogates included),
+ * a NUL, or a line over a million bytes: TG_ERR_DATA with file, line and byte in the line, both from 1. A
+ * file that is empty, without any pair, or over 1 GiB: TG_ERR_DATA. No such file: TG_ERR_ABSENT. What is
+ * not a plain file, cannot be read, or changes meanwhile: TG_ERR_IO. On failure *pairs and *info stay as
+ * they were. config and info may be NULL. */
+TG_API tg_status tg_pairs_read(tg_context *cx, const char *path, const tg_pairs_config *config,
+                               tg_pairs **pairs, tg_pairs_info *info) TG_MUST_CHECK;
+TG_API int tg_pairs_count(const tg_pairs *p);
+TG_API const char *tg_pairs_source(const tg_pairs *p, int i); /* "" out of range */
+TG_API const char *tg_pairs_target(const tg_pairs *p, int i);
+
+/* Is text (0-terminated) valid UTF-8? If not, *at (unless NULL) is the offset where the first
+ * character that is none begins. */
+TG_API bool tg_utf8_valid(const char *text, size_t *at);
+
+/* ---- batches ---- */
+
+/* Sequences are time-major; beyond a row's length the ids are TG_PAD in source and target_in, and -1 in
+ * target_out, where cross entropy ignores them. */
+typedef struct tg_pair_batch {
+    int B, S, T;               /* rows, longest source + 1, longest target + 1 */
+    const int *source;         /* (S,B): tokens, </s> */
+    const int *source_lengths; /* (B), </s> included */
+    const int *target_in;      /* (T,B): <s>, tokens */
+    const int *target_out;     /* (T,B): tokens, </s> */
+    const int *target_lengths; /* (B), </s> included */
+    const int *pair;           /* (B): which pair of the file each row is */
+    int64_t target_tokens;     /* sum of target_lengths */
+} tg_pair_batch;
+
+typedef struct tg_batches tg_batches; /* lives as long as the context */
+
+typedef struct tg_batches_config {
+    int batch;     /* rows; 0: 64 */
+    bool in_order; /* false: shuffled anew each epoch; true: in the file's order */
+} tg_batches_config;
+
+/* Batches of sentences of similar length. Which pairs are in batch k of epoch e, and in which
+ * order, is a function of the context's seed, e and k alone, so a position is enough to go on.
+ * Every pair is in one batch of each epoch; the one batch that may have fewer rows can be any.
+ * The texts are encoded here, once: pairs and vocabularies are not looked at again. */
+TG_API tg_batches *tg_batches_new(tg_context *cx, const tg_pairs *pairs, const tg_vocabulary *source,
+                                  const tg_vocabulary *target, const tg_batches_config *config);
+TG_API int64_t tg_batches_count(const tg_batches *b); /* a pass over the data */
+/* Fills *batch, which borrows from b until the next call. Allocates nothing. Out of range (e below 0, k
+ * outside of 0..count-1): the context fails, and B = S = T = 0. */
+TG_API void tg_batches_get(tg_batches *b, int64_t epoch, int64_t k, tg_pair_batch *batch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,98 @@
+/* tidegate/optimizer.h -- update rules over a parameter set, with PyTorch's formulas.
+ *
+ * t counts steps from 1; g is the gradient; lr the learning rate, times the parameter's rate_scale.
+ * A zero in a config is the default that stands beside the field.                             */
+#ifndef TIDEGATE_OPTIMIZER_H
+#define TIDEGATE_OPTIMIZER_H
+
+#include "params.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tg_optimizer tg_optimizer;
+
+/* SGD:      g <- g + weight_decay p;  b <- momentum b + (1 - dampening) g  (first step: b = g);
+ *           p <- p - lr (nesterov ? g + momentum b : b)  */
+typedef struct tg_sgd_config {
+    tg_real lr;                                /* 0.01 */
+    tg_real momentum, dampening, weight_decay; /* 0 */
+    bool nesterov;
+} tg_sgd_config;
+TG_API tg_optimizer *tg_sgd_new(tg_params *ps, const tg_sgd_config *config);
+
+/* Adam (Kingma & Ba 2015): g <- g + weight_decay p;  m <- beta1 m + (1 - beta1) g;
+ *           v <- beta2 v + (1 - beta2) g^2;
+ *           p <- p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+ * AdamW (Loshchilov & Hutter 2019): the decay is decoupled: p <- p (1 - lr weight_decay) first. */
+typedef struct tg_adam_config {
+    tg_real lr;           /* 0.001 */
+    tg_real beta1, beta2; /* 0.9, 0.999 */
+    tg_real epsilon;      /* 1e-8 */
+    tg_real weight_decay; /* Adam: 0, AdamW: 0.01 */
+} tg_adam_config;
+TG_API tg_optimizer *tg_adam_new(tg_params *ps, const tg_adam_config *config);
+TG_API tg_optimizer *tg_adamw_new(tg_params *ps, const tg_adam_config *config);
+
+/* RMSprop:  g <- g + weight_decay p;  v <- alpha v + (1 - alpha) g^2;  d = sqrt(v) + epsilon;
+ *           momentum > 0: b <- momentum b + g / d, p <- p - lr b;  else p <- p - lr g / d  */
+typedef struct tg_rmsprop_config {
+    tg_real lr;                     /* 0.01 */
+    tg_real alpha;                  /* 0.99 */
+    tg_real epsilon;                /* 1e-8 */
+    tg_real momentum, weight_decay; /* 0 */
+} tg_rmsprop_config;
+TG_API tg_optimizer *tg_rmsprop_new(tg_params *ps, const tg_rmsprop_config *config);
+
+/* By name ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"), as the program and the
+ * checkpoint know them; zeros: that rule's defaults ("momentum" and "nesterov" are SGD with 0.9). */
+TG_API tg_optimizer *tg_optimizer_new(tg_params *ps, const char *name, tg_real lr, tg_real weight_decay);
+
+/* Moves the parameters, zeroes the gradients, advances the context's step.
+ *
+ * Refuses a step with a gradient that is not finite (TG_ERR_NUMBER): nothing moves, the moments stay, the
+ * gradients are zeroed, and the step advances all the same. Refuses while the context is in error. */
+TG_API tg_status tg_optimizer_step(tg_optimizer *o) TG_MUST_CHECK;
+
+TG_API const char *tg_optimizer_name(const tg_optimizer *o);
+TG_API tg_real tg_optimizer_rate(const tg_optimizer *o);
+TG_API void tg_optimizer_set_rate(tg_optimizer *o, tg_real lr);
+TG_API int64_t tg_optimizer_steps(const tg_optimizer *o); /* that moved the parameters */
+
+/* ---- learning rate as a function of the step: schedules ---- */
+typedef enum tg_schedule_kind {
+    TG_CONSTANT,
+    TG_STEP,         /* lr gamma^floor(s / period) */
+    TG_EXPONENTIAL,  /* lr gamma^(s / period) */
+    TG_COSINE,       /* min + (lr - min) (1 + cos(pi s / period)) / 2; min after the period */
+    TG_INVERSE_SQRT, /* lr sqrt(warmup) / sqrt(s), s > warmup (warmup at least 1) */
+    TG_PLATEAU       /* lr gamma^k: k times no validation loss below best (1 - 1e-4) for `patience` */
+} tg_schedule_kind;  /*         validations; never below min */
+
+typedef struct tg_schedule {
+    tg_schedule_kind kind;
+    tg_real lr;     /* the base; 0: the optimizer's rate when training starts */
+    int64_t warmup; /* steps of linear rise, (s+1) / warmup; then the kind takes over and counts s
+                                * from the end of the warm-up (INVERSE_SQRT alone from the start) */
+    int64_t period; /* steps; 0: for STEP and EXPONENTIAL an epoch, for COSINE the whole run */
+    tg_real gamma;  /* 0.1 for PLATEAU and STEP, 0.5 per period for EXPONENTIAL */
+    tg_real min;    /* 0 */
+    int patience;   /* PLATEAU: validations without improvement before a drop; 10 */
+
+    /* PLATEAU's memory; the driver saves it */
+    double best; /* NaN or 0 drops and 0 bad: nothing seen yet */
+    int bad, drops;
+    bool seen;
+} tg_schedule;
+
+TG_API tg_real tg_schedule_rate(const tg_schedule *s, int64_t step);
+TG_API void tg_schedule_validated(tg_schedule *s, double valid_loss);
+TG_API const char *tg_schedule_name(tg_schedule_kind kind);
+/* TG_CONSTANT ... by name; false: no such name. */
+TG_API bool tg_schedule_kind_named(const char *name, tg_schedule_kind *kind);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

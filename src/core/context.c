@@ -1,0 +1,178 @@
+/* core/context.c -- the context: sticky errors, messages, the allocator. */
+#include "core/context.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/team.h"
+
+static void *standard_allocate(void *user, size_t bytes)
+{
+    (void)user;
+    return malloc(bytes);
+}
+
+static void standard_release(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+tg_context tg__context_nil = {
+    .status = TG_ERR_MEMORY,
+    .message = "tg_context_new: out of memory",
+    .threads = 1,
+    .own = { .cx = &tg__context_nil },
+    .nil = { .data = &tg__context_nil.nil_value, .cx = &tg__context_nil },
+};
+
+struct cleanup {
+    struct cleanup *next;
+    void (*function)(void *);
+    void *object;
+};
+
+void tg__context_on_free(tg_context *cx, void (*function)(void *), void *object)
+{
+    struct cleanup *c = tg__arena_take(&cx->own, sizeof *c);
+    if (!c) return;
+    *c = (struct cleanup){ cx->cleanups, function, object };
+    cx->cleanups = c;
+}
+
+static int available_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set)) return 1;
+    int n = CPU_COUNT(&set);
+    return n > 0 ? n : 1;
+}
+
+tg_context *tg_context_new_for(const tg_context_config *config, size_t real_bytes)
+{
+    tg_context_config c = config ? *config : (tg_context_config){ 0 };
+    if (!c.allocate || !c.release) c.allocate = standard_allocate, c.release = standard_release;
+    tg_context *cx = c.allocate(c.allocator_user, sizeof *cx);
+    if (!cx) return &tg__context_nil;
+    memset(cx, 0, sizeof *cx);
+    cx->config = c;
+    cx->nil_value = (tg_real)NAN;
+    cx->nil = (tg_tensor){ .rank = 0, .data = &cx->nil_value, .cx = cx };
+    tg__arena_init(&cx->own, cx);
+
+    const int most = tg__team_cores_override > 0 ? tg__team_cores_override : available_cores();
+    cx->threads = c.threads > 0 && c.threads < most ? c.threads : most;
+    const char *check = getenv("TIDEGATE_CHECK_FINITE");
+    if (check && !strcmp(check, "1")) cx->config.check_finite = true;
+
+    if (real_bytes != sizeof(tg_real))
+        tg_context_fail(
+            cx, TG_ERR_ARGUMENT,
+            "tg_context_new: the program was compiled for numbers of %zu bytes, this library's have "
+            "%zu: take libtidegate for float, libtidegate-double with TG_DOUBLE=1",
+            real_bytes, sizeof(tg_real));
+    return cx;
+}
+
+void tg_context_free(tg_context *cx)
+{
+    if (!cx || cx == &tg__context_nil) return;
+    for (struct cleanup *c = cx->cleanups; c; c = c->next) c->function(c->object);
+    tg__team_free(cx->team);
+    tg__arena_free(&cx->own);
+    tg__release(cx, cx->nil_tape);
+    cx->config.release(cx->config.allocator_user, cx);
+}
+
+bool tg_context_ok(const tg_context *cx) { return cx->status == TG_OK; }
+tg_status tg_context_status(const tg_context *cx) { return cx->status; }
+const char *tg_context_message(const tg_context *cx) { return cx->message; }
+int tg_context_threads(const tg_context *cx) { return cx->threads; }
+uint64_t tg_context_seed(const tg_context *cx) { return cx->config.seed; }
+int64_t tg_context_step(const tg_context *cx) { return cx->step; }
+const char *tg_version(void) { return TG_VERSION; }
+
+void tg_context_set_step(tg_context *cx, int64_t step)
+{
+    if (cx != &tg__context_nil) cx->step = step;
+}
+
+void tg_context_clear(tg_context *cx)
+{
+    if (cx == &tg__context_nil) return;
+    cx->status = TG_OK;
+    cx->message[0] = 0;
+}
+
+const char *tg_status_text(tg_status status)
+{
+    switch (status) {
+#define X(name, value, text)                                                                                 \
+    case name: return text;
+        TG_STATUS_LIST(X)
+#undef X
+    }
+    return "unknown status";
+}
+
+tg_status tg_context_fail(tg_context *cx, tg_status status, const char *format, ...)
+{
+    if (cx->status) return cx->status; /* the first error is the one that explains */
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(cx->message, sizeof cx->message, format, arguments);
+    va_end(arguments);
+    return cx->status = status;
+}
+
+tg_status tg_context_note(tg_context *cx, tg_status status, const char *format, ...)
+{
+    if (cx->status) return status; /* nor does a note hide it */
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(cx->message, sizeof cx->message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+void tg__context_log(const tg_context *cx, tg_log_level level, const char *format, ...)
+{
+    if (!cx->config.log) return;
+    char message[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    cx->config.log(cx->config.log_user, level, message);
+}
+
+void *tg_context_allocate(tg_context *cx, size_t bytes) { return tg__arena_zeroed(&cx->own, bytes); }
+
+/* The allocator promises no more alignment than malloc: keep its pointer just before ours. */
+void *tg__allocate(tg_context *cx, size_t bytes)
+{
+    enum { ALIGN = 64 };
+    size_t whole;
+    char *block = NULL;
+    if (cx != &tg__context_nil && !__builtin_add_overflow(bytes, (size_t)(ALIGN + sizeof(void *)), &whole))
+        block = cx->config.allocate(cx->config.allocator_user, whole);
+    if (!block) {
+        tg_context_note(cx, TG_ERR_MEMORY, "out of memory: %zu bytes", bytes);
+        return NULL;
+    }
+    char *at = (char *)(((uintptr_t)block + sizeof(void *) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+    memcpy(at - sizeof(void *), &block, sizeof(void *));
+    return memset(at, 0, bytes);
+}
+
+void tg__release(tg_context *cx, void *block)
+{
+    if (!block) return;
+    void *whole;
+    memcpy(&whole, (char *)block - sizeof(void *), sizeof(void *));
+    cx->config.release(cx->config.allocator_user, whole);
+}

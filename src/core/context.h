@@ -1,0 +1,68 @@
+/* core/context.h -- inside of the context, and the arena that every lifetime is made of. */
+#ifndef CORE_CONTEXT_H
+#define CORE_CONTEXT_H
+
+#include <assert.h>
+#include <tidegate/tensor.h>
+
+/* ---- arena: memory with one lifetime ----
+ *
+ * A bump allocator whose memory is kept on reset, as one block of the most that was ever needed: so
+ * work of any shape seen before allocates nothing. In a build with -Ddebug_arena=true every piece is a block of its own, released on reset,
+ * so that the address sanitizer sees a stale pointer. */
+typedef struct arena_block arena_block;
+typedef struct arena {
+    tg_context *cx;
+    arena_block *first, *current;
+    size_t used; /* bytes of the current block */
+    size_t live; /* bytes since the last reset */
+    size_t peak; /* most of them ever */
+} arena;
+
+void tg__arena_init(arena *a, tg_context *cx);
+void *tg__arena_take(arena *a, size_t bytes);   /* 64-byte aligned, NOT zeroed; NULL: the context failed */
+void *tg__arena_zeroed(arena *a, size_t bytes); /* the same, zeroed */
+char *tg__arena_text(arena *a, const char *s);  /* a copy */
+void tg__arena_reset(arena *a);
+void tg__arena_free(arena *a);
+
+/* n * size, or (size_t)-1 if that overflows: which no allocator grants. */
+static inline size_t tg__bytes(size_t n, size_t size)
+{
+    size_t bytes;
+    return __builtin_mul_overflow(n, size, &bytes) ? (size_t)-1 : bytes;
+}
+
+/* ---- the context ---- */
+struct team;
+
+struct tg_context {
+    tg_context_config config;
+    tg_status status;
+    char message[512]; /* fixed: reporting never allocates */
+    int64_t step;
+    int threads;
+    struct team *team; /* created at first use */
+    arena own;         /* everything that lives as long as the context */
+    struct cleanup *cleanups;
+
+    void *nil_tape;    /* what tg_tape_new() gives while the context is in error, made at need */
+    tg_real nil_value; /* NaN: what a harmless object of this context holds */
+    tg_tensor nil;
+};
+
+/* The context that could not be made: always in error, owns nothing. */
+extern tg_context tg__context_nil;
+
+/* Calls function(object) when the context is freed, last registered first. */
+void tg__context_on_free(tg_context *cx, void (*function)(void *), void *object);
+
+void tg__context_log(const tg_context *cx, tg_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Memory that its owner gives back, from the context's allocator. NULL: the message says so; the
+ * context is not poisoned. */
+void *tg__allocate(tg_context *cx, size_t bytes); /* zeroed, 64-byte aligned */
+void tg__release(tg_context *cx, void *block);    /* NULL is fine */
+
+#endif

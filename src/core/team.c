@@ -1,0 +1,245 @@
+/* core/team.c -- a small thread team: a counter of pieces, a spin, a sleep. */
+#include "core/team.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/context.h"
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+int tg__team_cores_override;
+
+/* ---- floating-point mode: flush denormals (FTZ and DAZ) inside kernels ---- */
+
+#if defined(__SSE2__)
+static unsigned flush_denormals(void)
+{
+    const unsigned mode = _mm_getcsr();
+    _mm_setcsr(mode | 0x8040);
+    return mode;
+}
+static void restore_mode(unsigned mode) { _mm_setcsr(mode); }
+static void pause_briefly(void) { _mm_pause(); }
+#elif defined(__aarch64__)
+static unsigned flush_denormals(void)
+{
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode | 1u << 24));
+    return (unsigned)mode;
+}
+static void restore_mode(unsigned mode) { __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode)); }
+static void pause_briefly(void) { __asm__ volatile("yield"); }
+#else
+static unsigned flush_denormals(void) { return 0; }
+static void restore_mode(unsigned mode) { (void)mode; }
+static void pause_briefly(void) {}
+#endif
+
+/* A job is announced by a new number in `job`. Workers enter by counting themselves into `inside`,
+ * and only then look whether the job is still the one they saw; the caller closes the job (odd
+ * number) and waits until nobody is inside before it announces the next. Pieces are handed out by
+ * `next`. So a worker that is late, or asleep, costs nothing. */
+struct team {
+    tg_context *cx;
+    pid_t process; /* after a fork the threads are gone */
+    int started;   /* threads beside the caller */
+    pthread_t *thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_uint job; /* even: open, odd: closed */
+    atomic_int inside, sleeping;
+    atomic_bool quit;
+    atomic_int next, done;
+    atomic_uint_least64_t worked; /* bit k: worker k has done a piece */
+
+    void (*work)(void *, int);
+    void *argument;
+    int pieces;
+};
+
+typedef struct worker {
+    team *team;
+    int number; /* 0 is the caller */
+} worker;
+
+static void do_pieces(team *t, int number)
+{
+    int done = 0;
+    for (int piece; (piece = atomic_fetch_add(&t->next, 1)) < t->pieces; done++) t->work(t->argument, piece);
+    if (!done) return;
+    atomic_fetch_or(&t->worked, (uint_least64_t)1 << (number & 63));
+    atomic_fetch_add(&t->done, done);
+}
+
+/* Spins for about 50 us, giving way to others now and then, and after that sleeps. */
+static void wait_for_job(team *t, unsigned seen)
+{
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (int k = 1; atomic_load(&t->job) == seen && !atomic_load(&t->quit); k++) {
+        pause_briefly();
+        if (k % 64) continue;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        const long us = (now.tv_sec - start.tv_sec) * 1000000L + (now.tv_nsec - start.tv_nsec) / 1000;
+        if (us < 50) continue;
+        pthread_mutex_lock(&t->lock);
+        atomic_fetch_add(&t->sleeping, 1);
+        while (atomic_load(&t->job) == seen && !atomic_load(&t->quit)) pthread_cond_wait(&t->wake, &t->lock);
+        atomic_fetch_sub(&t->sleeping, 1);
+        pthread_mutex_unlock(&t->lock);
+        return;
+    }
+}
+
+static void *worker_main(void *argument)
+{
+    worker *w = argument;
+    team *t = w->team;
+    flush_denormals();
+    for (unsigned seen = 1; !atomic_load(&t->quit);) {
+        wait_for_job(t, seen);
+        atomic_fetch_add(&t->inside, 1);
+        seen = atomic_load(&t->job);
+        if (seen % 2 == 0) {
+            do_pieces(t, w->number);
+            atomic_fetch_sub(&t->inside, 1);
+            /* This job is used up for us: wait until it is closed, then for the next. */
+            for (int k = 1; atomic_load(&t->job) == seen && !atomic_load(&t->quit); k++) {
+                pause_briefly();
+                if (k % 256 == 0) sched_yield();
+            }
+            seen++;
+        } else {
+            atomic_fetch_sub(&t->inside, 1);
+        }
+    }
+    return NULL;
+}
+
+static void team_stop(team *t)
+{
+    if (t->process == getpid()) {
+        pthread_mutex_lock(&t->lock);
+        atomic_store(&t->quit, true);
+        pthread_cond_broadcast(&t->wake);
+        pthread_mutex_unlock(&t->lock);
+        for (int i = 0; i < t->started; i++) pthread_join(t->thread[i], NULL);
+        pthread_mutex_destroy(&t->lock);
+        pthread_cond_destroy(&t->wake);
+    }
+    t->started = 0;
+}
+
+/* Threads of ours take no signals: those belong to the host. */
+static void team_start(team *t, worker *w, int threads)
+{
+    sigset_t all, before;
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->wake, NULL);
+    atomic_store(&t->job, 1);
+    atomic_store(&t->inside, 0);
+    atomic_store(&t->sleeping, 0);
+    atomic_store(&t->quit, false);
+    t->process = getpid();
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (t->started = 0; t->started < threads - 1; t->started++) {
+        w[t->started] = (worker){ t, t->started + 1 };
+        if (pthread_create(&t->thread[t->started], NULL, worker_main, &w[t->started])) break;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Fewer threads than wished, or none, is slower but right: nothing here fails. */
+static team *team_of(tg_context *cx)
+{
+    if (cx->threads < 2) return NULL;
+    team *t = cx->team;
+    const size_t extra = (size_t)cx->threads - 1;
+    if (t && t->process == getpid()) return t;
+    if (!t) {
+        if (cx->status) return NULL;
+        t = cx->config.allocate(cx->config.allocator_user,
+                                sizeof *t + extra * (sizeof(pthread_t) + sizeof(worker)));
+        if (!t) return NULL;
+        *t = (team){ .cx = cx };
+        t->thread = (pthread_t *)(void *)(t + 1);
+        cx->team = t;
+    }
+    team_start(t, (worker *)(void *)(t->thread + extra), cx->threads);
+    return t;
+}
+
+void tg__team_free(team *t)
+{
+    if (!t) return;
+    team_stop(t);
+    t->cx->config.release(t->cx->config.allocator_user, t);
+}
+
+int tg__team_worked(const tg_context *cx)
+{
+    return cx->team ? __builtin_popcountll(atomic_load(&cx->team->worked)) : 1;
+}
+
+void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *argument)
+{
+    const unsigned mode = flush_denormals();
+    team *t = pieces > 1 ? team_of(cx) : NULL;
+    if (!t || !t->started) {
+        for (int piece = 0; piece < pieces; piece++) work(argument, piece);
+        restore_mode(mode);
+        return;
+    }
+    t->work = work;
+    t->argument = argument;
+    t->pieces = pieces;
+    atomic_store(&t->next, 0);
+    atomic_store(&t->done, 0);
+    atomic_fetch_add(&t->job, 1); /* open */
+    if (atomic_load(&t->sleeping)) {
+        pthread_mutex_lock(&t->lock);
+        pthread_cond_broadcast(&t->wake);
+        pthread_mutex_unlock(&t->lock);
+    }
+    do_pieces(t, 0);
+    for (int k = 1; atomic_load(&t->done) < pieces; k++) {
+        pause_briefly();
+        if (k % 256 == 0) sched_yield(); /* the worker we wait for may need this core */
+    }
+    atomic_fetch_add(&t->job, 1); /* close */
+    for (int k = 1; atomic_load(&t->inside); k++) {
+        pause_briefly();
+        if (k % 256 == 0) sched_yield();
+    }
+    restore_mode(mode);
+}
+
+typedef struct ranges {
+    void (*work)(void *, size_t, size_t);
+    void *argument;
+    int64_t n;
+    int pieces;
+} ranges;
+
+static void do_range(void *argument, int piece)
+{
+    const ranges *r = argument;
+    r->work(r->argument, (size_t)tg__piece_start(r->n, r->pieces, piece),
+            (size_t)tg__piece_start(r->n, r->pieces, piece + 1));
+}
+
+void tg__team_ranges(tg_context *cx, size_t n, size_t most, void (*work)(void *, size_t, size_t),
+                     void *argument)
+{
+    const int pieces = tg__pieces((int64_t)n, (int64_t)most);
+    tg__team_run(cx, pieces, do_range, &(ranges){ work, argument, (int64_t)n, pieces });
+}

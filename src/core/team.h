@@ -1,0 +1,37 @@
+/* core/team.h -- the context's workers.
+ *
+ * Work is cut into pieces whose size depends on the problem alone, never on the number of workers;
+ * each piece writes its own part of the result. So who does which piece changes nothing, and any
+ * number of workers gives the same bits. */
+#ifndef CORE_TEAM_H
+#define CORE_TEAM_H
+
+#include <tidegate/core.h>
+
+typedef struct team team;
+
+/* Calls work(argument, piece) for piece 0 ... pieces-1 and returns when all are done. Denormals
+ * are flushed to zero inside work, on every worker; the caller's floating-point mode is restored.
+ * Workers start at the first run that has something for them, and sleep when idle. Not nested. */
+void tg__team_run(tg_context *cx, int pieces, void (*work)(void *argument, int piece), void *argument);
+
+/* The same over n items in pieces of at most `most`: work(argument, first, end) does first ... end-1. */
+void tg__team_ranges(tg_context *cx, size_t n, size_t most,
+                     void (*work)(void *argument, size_t first, size_t end), void *argument);
+
+void tg__team_free(team *t);
+
+/* For tests: how many different workers have done a piece so far; and contexts made while this is
+ * positive may have so many workers, whatever the machine has. */
+int tg__team_worked(const tg_context *cx);
+extern int tg__team_cores_override;
+
+/* How many pieces n items make when a piece has at most `most` of them, and where piece k starts:
+ * as equal as can be. */
+static inline int tg__pieces(int64_t n, int64_t most) { return n <= 0 ? 0 : (int)((n + most - 1) / most); }
+static inline int64_t tg__piece_start(int64_t n, int pieces, int k)
+{
+    return n / pieces * k + (k < n % pieces ? k : n % pieces);
+}
+
+#endif

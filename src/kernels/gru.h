@@ -1,0 +1,61 @@
+/* kernels/gru.h -- gated recurrent unit over a whole (packed) sequence, one layer, one direction.
+ *
+ * Row vectors, * element by element. reset BEFORE the product (Cho et al. 2014, eq. 5-8):
+ *
+ *     z(t) = sigmoid( x(t) W_xz + h(t-1) W_hz + b_z )
+ *     r(t) = sigmoid( x(t) W_xr + h(t-1) W_hr + b_r )
+ *     g(t) = tanh( x(t) W_xg + ( r(t) * h(t-1) ) W_hg + b_g )
+ *     h(t) = z(t) * h(t-1) + ( 1 - z(t) ) * g(t)
+ *
+ * reset AFTER the product (cuDNN, PyTorch), with a second set of biases:
+ *
+ *     z, r as above, + b_hz, + b_hr
+ *     q(t) = h(t-1) W_hg + b_hg
+ *     g(t) = tanh( x(t) W_xg + b_g + r(t) * q(t) )
+ *
+ * The gates lie side by side in memory, in the order z r g: W_x (I,3H), W_h (H,3H), b, b_h (3H).
+ * Derivation of the gradients: docs/gradients.md.                                              */
+#ifndef KERNELS_GRU_H
+#define KERNELS_GRU_H
+
+#include "kernels/sequence.h"
+
+typedef struct gru_shape {
+    const sequence *sequence;
+    int I, H;
+    bool reset_after;
+    bool reverse; /* from each row's last valid step to its first */
+    int y_stride; /* H, or 2H where two directions share the output */
+} gru_shape;
+
+typedef struct gru_weights {
+    const tg_real *W_x, *W_h, *b, *b_h; /* b_h: reset-after only */
+} gru_weights;
+
+typedef struct gru_gradients { /* all ADDED to */
+    tg_real *W_x, *W_h, *b, *b_h;
+} gru_gradients;
+
+/* What forward leaves for backward, all in packed order. */
+typedef struct gru_saved {
+    tg_real *gates; /* (tokens,3H): z r g; backward turns them into the gradients before activation */
+    tg_real *q;     /* (tokens,H): reset-after only; backward turns it into its gradient */
+} gru_saved;
+
+/* x (tokens,I); h (B,H), in packed order of rows: the state before, set to the state after;
+ * y (tokens,H) with y_stride: set; scratch (B,H); panels: tg__gru_panels_room elements. */
+void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *x, tg_real *h, tg_real *y,
+                     gru_saved saved, tg_real *scratch, tg_real *panels);
+
+/* Room for the packed recurrent weights, forward or backward; 0 where packing does not pay. */
+size_t tg__gru_panels_room(gru_shape s);
+
+/* dy (tokens,H) with y_stride: the gradient of y. dh (B,H): the gradient of the state after, set to the
+ * gradient of the state before. h0 (B,H): the state before. dx (tokens,I): ADDED to, or NULL.
+ * scratch: tg__gru_backward_scratch elements. */
+void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients d, const tg_real *x,
+                      const tg_real *h0, const tg_real *y, const tg_real *dy, gru_saved saved, tg_real *dh,
+                      tg_real *dx, tg_real *scratch, tg_real *panels);
+size_t tg__gru_backward_scratch(gru_shape s);
+
+#endif

@@ -1,0 +1,23 @@
+/* kernels/panels.h -- a matrix packed once for many products with few rows.
+ *
+ * B (k,n) is cut into panels of as many columns as two vectors hold, and a panel is stored row after row,
+ * filled up with zeros: the recurrent weights are read in this form at every step of a sequence. (A
+ * general product packs its operands anew at each call, which costs as much as the arithmetic when
+ * there are few rows.) */
+#ifndef KERNELS_PANELS_H
+#define KERNELS_PANELS_H
+
+#include "kernels/blas.h"
+
+/* Elements of room for B (k,n) in panels. */
+size_t tg__panels_room(int k, int n);
+
+/* panels = B (k,n), by the team. TRANSPOSED: B is the transpose of what is stored, (n,k). */
+void tg__panels_pack(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride,
+                     tg_real *panels);
+
+/* C (m,n) = A (m,k) B + keep * C, keep 0 or 1, by the calling thread. */
+void tg__panels_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,
+                        tg_real *C, int C_stride);
+
+#endif

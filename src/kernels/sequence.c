@@ -1,0 +1,113 @@
+/* kernels/sequence.c -- see sequence.h. */
+#include "kernels/sequence.h"
+
+#include <string.h>
+
+#include "core/team.h"
+
+size_t tg__sequence_room(int T, int B) { return (size_t)B + 2 * ((size_t)T + 1); }
+
+/* A counting sort by falling length; rows of equal length keep their order. */
+void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
+{
+    int *order = room, *active = room + B, *offset = active + T + 1;
+    *s = (sequence){ .T = T, .B = B, .full = true, .order = order, .active = active, .offset = offset };
+    for (int b = 0; b < B && lengths; b++)
+        if (lengths[b] != T) s->full = false;
+    if (s->full) {
+        for (int b = 0; b < B; b++) order[b] = b;
+        for (int t = 0; t <= T; t++) active[t] = t < T ? B : 0, offset[t] = t * B;
+        s->steps = T, s->tokens = T * B;
+        return;
+    }
+    /* active[t] = rows longer than t; it is also where the rows of length t start in the order */
+    memset(active, 0, ((size_t)T + 1) * sizeof *active);
+    for (int b = 0; b < B; b++)
+        if (lengths[b] > 0) active[lengths[b] - 1]++;
+    for (int t = T - 1; t >= 0; t--) active[t] += active[t + 1];
+    memcpy(offset, active, ((size_t)T + 1) * sizeof *offset);
+    for (int b = 0; b < B; b++) order[offset[lengths[b]]++] = b;
+    for (int t = 0, at = 0; t <= T; at += active[t], t++) offset[t] = at;
+    while (s->steps < T && active[s->steps]) s->steps++;
+    s->tokens = offset[s->steps];
+}
+
+typedef struct move {
+    const sequence *s;
+    int D, pieces;
+    const tg_real *from;
+    tg_real *to;
+    bool add;
+} move;
+
+static const tg_real *plain_row(const sequence *s, int D, const tg_real *x, int t, int i)
+{
+    return x + ((size_t)t * (size_t)s->B + (size_t)s->order[i]) * (size_t)D;
+}
+
+static void pack_piece(void *argument, int piece)
+{
+    const move *m = argument;
+    const sequence *s = m->s;
+    for (int t = (int)tg__piece_start(s->steps, m->pieces, piece);
+         t < (int)tg__piece_start(s->steps, m->pieces, piece + 1); t++)
+        for (int i = 0; i < s->active[t]; i++)
+            memcpy(m->to + ((size_t)s->offset[t] + (size_t)i) * (size_t)m->D,
+                   plain_row(s, m->D, m->from, t, i), (size_t)m->D * sizeof *m->to);
+}
+
+static void unpack_piece(void *argument, int piece)
+{
+    const move *m = argument;
+    const sequence *s = m->s;
+    for (int t = (int)tg__piece_start(s->T, m->pieces, piece);
+         t < (int)tg__piece_start(s->T, m->pieces, piece + 1); t++)
+        for (int i = 0; i < s->B; i++) {
+            tg_real *y = m->to + ((size_t)t * (size_t)s->B + (size_t)s->order[i]) * (size_t)m->D;
+            const bool real = t < s->steps && i < s->active[t];
+            const tg_real *x = real ? m->from + ((size_t)s->offset[t] + (size_t)i) * (size_t)m->D : NULL;
+            if (m->add)
+                for (int j = 0; real && j < m->D; j++) y[j] += x[j];
+            else if (real)
+                memcpy(y, x, (size_t)m->D * sizeof *y);
+            else
+                memset(y, 0, (size_t)m->D * sizeof *y);
+        }
+}
+
+void tg__sequence_pack(tg_context *cx, const sequence *s, int D, const tg_real *x, tg_real *packed)
+{
+    move m = { s, D, tg__pieces(s->steps, 8), x, packed, false };
+    tg__team_run(cx, m.pieces, pack_piece, &m);
+}
+
+void tg__sequence_unpack(tg_context *cx, const sequence *s, int D, const tg_real *packed, tg_real *y)
+{
+    move m = { s, D, tg__pieces(s->T, 8), packed, y, false };
+    tg__team_run(cx, m.pieces, unpack_piece, &m);
+}
+
+void tg__sequence_add_unpacked(tg_context *cx, const sequence *s, int D, const tg_real *packed, tg_real *y)
+{
+    move m = { s, D, tg__pieces(s->T, 8), packed, y, true };
+    tg__team_run(cx, m.pieces, unpack_piece, &m);
+}
+
+void tg__sequence_order_rows(const sequence *s, int D, const tg_real *x, tg_real *ordered)
+{
+    for (int i = 0; i < s->B; i++)
+        memcpy(ordered + (size_t)i * (size_t)D, x + (size_t)s->order[i] * (size_t)D, (size_t)D * sizeof *x);
+}
+
+void tg__sequence_restore_rows(const sequence *s, int D, const tg_real *ordered, tg_real *x)
+{
+    for (int i = 0; i < s->B; i++)
+        memcpy(x + (size_t)s->order[i] * (size_t)D, ordered + (size_t)i * (size_t)D, (size_t)D * sizeof *x);
+}
+
+void tg__sequence_add_restored_rows(const sequence *s, int D, const tg_real *ordered, tg_real *x)
+{
+    for (int i = 0; i < s->B; i++)
+        for (int j = 0; j < D; j++)
+            x[(size_t)s->order[i] * (size_t)D + (size_t)j] += ordered[(size_t)i * (size_t)D + (size_t)j];
+}

@@ -1,0 +1,200 @@
+/* kernels/simd/kernels.c -- the element-wise halves of the kernels, compiled once for each
+ * instruction set. The equations stand in kernels/gru.c, beside the products. */
+#include "kernels/simd/table.h"
+#include "kernels/simd/vector.h"
+
+#define POINTWISE(name, f)                                                                                   \
+    static void name(size_t n, const tg_real *x, tg_real *y)                                                 \
+    {                                                                                                        \
+        for (size_t i = 0; i < n; i += VL) {                                                                 \
+            const int left = n - i < VL ? (int)(n - i) : VL;                                                 \
+            store(y + i, left, f(load(x + i, left)));                                                        \
+        }                                                                                                    \
+    }
+POINTWISE(exp_all, exp_)
+POINTWISE(sigmoid_all, sigmoid_)
+POINTWISE(tanh_all, tanh_)
+
+/* ---- product with a packed matrix ----
+ *
+ * A tile of the result, up to TILE rows of A times one panel of two vectors, stays in registers while k
+ * runs; each number of the result is one chain of fused multiply-adds in the order of k, whatever the
+ * tile's height, so a row alone gives the same bits as in a batch. */
+#if defined(SIMD_AVX512)
+enum { TILE = 12 };
+#elif defined(SIMD_AVX2)
+enum { TILE = 6 };
+#else
+enum { TILE = 4 };
+#endif
+
+INLINE void tile(const int rows, int n, int k, const tg_real *A, int A_stride, const tg_real *panel, int keep,
+                 tg_real *C, int C_stride)
+{
+    vec sum[TILE][2];
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = all(0);
+    for (int p = 0; p < k; p++, panel += 2 * VL) {
+        const vec b0 = load(panel, VL), b1 = load(panel + VL, VL);
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++) {
+            const vec a = all(A[(size_t)i * (size_t)A_stride + (size_t)p]);
+            sum[i][0] = fma_(a, b0, sum[i][0]);
+            sum[i][1] = fma_(a, b1, sum[i][1]);
+        }
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++, C += C_stride)
+        for (int half = 0; half < 2; half++) {
+            const int left = n - half * VL;
+            if (left <= 0) break;
+            store(C + half * VL, left, keep ? sum[i][half] + load(C + half * VL, left) : sum[i][half]);
+        }
+}
+
+static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
+                          tg_real *C, int C_stride)
+{
+    const int tiles = (m + TILE - 1) / TILE;
+    for (int j = 0; j < n; j += 2 * VL, B += (size_t)k * 2 * VL)
+        for (int t = 0, i = 0; t < tiles; t++) { /* as equal in height as can be */
+            const int rows = m / tiles + (t < m % tiles);
+            const tg_real *a = A + (size_t)i * (size_t)A_stride;
+            tg_real *c = C + (size_t)i * (size_t)C_stride + j;
+            switch (rows) {
+#define ROWS(r)                                                                                              \
+    case r:                                                                                                  \
+        if (r <= TILE) tile(r <= TILE ? r : 1, n - j, k, a, A_stride, B, keep, c, C_stride);                 \
+        break;
+                ROWS(1)
+                ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+#undef ROWS
+            }
+            i += rows;
+        }
+}
+
+/* ---- GRU ---- */
+
+/* z = sigmoid(gates_z + b_z), r = sigmoid(gates_r + b_r), rh = r * h */
+static void gru_update_and_reset(int rows, int H, const tg_real *b, const tg_real *h, tg_real *gates,
+                                 tg_real *rh)
+{
+    for (int i = 0; i < rows; i++, gates += 3 * H, h += H, rh += H)
+        for (int j = 0; j < H; j += VL) {
+            const int n = H - j;
+            const vec z = sigmoid_(load(gates + j, n) + load(b + j, n));
+            const vec r = sigmoid_(load(gates + H + j, n) + load(b + H + j, n));
+            store(gates + j, n, z);
+            store(gates + H + j, n, r);
+            store(rh + j, n, r * load(h + j, n));
+        }
+}
+
+/* g = tanh(gates_g + b_g), h = z * h + (1 - z) * g = g + z * (h - g); y = h */
+static void gru_output(int rows, int H, const tg_real *b, tg_real *gates, tg_real *h, tg_real *y,
+                       int y_stride)
+{
+    for (int i = 0; i < rows; i++, gates += 3 * H, h += H, y += y_stride)
+        for (int j = 0; j < H; j += VL) {
+            const int n = H - j;
+            const vec z = load(gates + j, n), g = tanh_(load(gates + 2 * H + j, n) + load(b + 2 * H + j, n));
+            const vec new_h = fma_(z, load(h + j, n) - g, g);
+            store(gates + 2 * H + j, n, g);
+            store(h + j, n, new_h);
+            store(y + j, n, new_h);
+        }
+}
+
+/* q += b_hg, z and r with both biases, g = tanh(gates_g + b_g + r * q), h and y as above */
+static void gru_output_reset_after(int rows, int H, const tg_real *b, const tg_real *b_h, tg_real *gates,
+                                   tg_real *q, tg_real *h, tg_real *y, int y_stride)
+{
+    for (int i = 0; i < rows; i++, gates += 3 * H, q += H, h += H, y += y_stride)
+        for (int j = 0; j < H; j += VL) {
+            const int n = H - j;
+            const vec z = sigmoid_(load(gates + j, n) + load(b + j, n) + load(b_h + j, n));
+            const vec r = sigmoid_(load(gates + H + j, n) + load(b + H + j, n) + load(b_h + H + j, n));
+            const vec hq = load(q + j, n) + load(b_h + 2 * H + j, n);
+            const vec g = tanh_(fma_(r, hq, load(gates + 2 * H + j, n) + load(b + 2 * H + j, n)));
+            const vec new_h = fma_(z, load(h + j, n) - g, g);
+            store(gates + j, n, z);
+            store(gates + H + j, n, r);
+            store(gates + 2 * H + j, n, g);
+            store(q + j, n, hq);
+            store(h + j, n, new_h);
+            store(y + j, n, new_h);
+        }
+}
+
+/* dz = dh * (h_before - g) * z * (1 - z)      before the sigmoid
+ * dg = dh * (1 - z) * (1 - g * g)             before the tanh
+ * dh = dh * z                                 the part that goes straight to h(t-1) */
+static void gru_backward_output(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *dh)
+{
+    for (int i = 0; i < rows; i++, h_before += H, gates += 3 * H, dh += H)
+        for (int j = 0; j < H; j += VL) {
+            const int n = H - j;
+            const vec z = load(gates + j, n), g = load(gates + 2 * H + j, n), d = load(dh + j, n);
+            const vec dz = d * (load(h_before + j, n) - g) * z * (1 - z);
+            const vec dg = d * (1 - z) * (1 - g * g);
+            store(gates + j, n, dz);
+            store(gates + 2 * H + j, n, dg);
+            store(dh + j, n, d * z);
+        }
+}
+
+/* drh = dg W_hg' is given.   dr = drh * h_before * r * (1 - r),   dh += drh * r,   rh = r * h_before */
+static void gru_backward_reset(int rows, int H, const tg_real *h_before, const tg_real *drh, tg_real *gates,
+                               tg_real *dh, tg_real *rh)
+{
+    for (int i = 0; i < rows; i++, h_before += H, drh += H, gates += 3 * H, dh += H, rh += H)
+        for (int j = 0; j < H; j += VL) {
+            const int n = H - j;
+            const vec r = load(gates + H + j, n), before = load(h_before + j, n), d = load(drh + j, n);
+            const vec dr = d * before * r * (1 - r);
+            store(gates + H + j, n, dr);
+            store(dh + j, n, fma_(d, r, load(dh + j, n)));
+            store(rh + j, n, r * before);
+        }
+}
+
+/* dz and dg as above; dr = dg * q * r * (1 - r);  q becomes dq = dg * r;  dh = dh * z */
+static void gru_backward_reset_after(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *q,
+                                     tg_real *dh)
+{
+    for (int i = 0; i < rows; i++, h_before += H, gates += 3 * H, q += H, dh += H)
+        for (int j = 0; j < H; j += VL) {
+            const int n = H - j;
+            const vec z = load(gates + j, n), r = load(gates + H + j, n), g = load(gates + 2 * H + j, n);
+            const vec d = load(dh + j, n), hq = load(q + j, n);
+            const vec dz = d * (load(h_before + j, n) - g) * z * (1 - z);
+            const vec dg = d * (1 - z) * (1 - g * g);
+            const vec dr = dg * hq * r * (1 - r);
+            store(gates + j, n, dz);
+            store(gates + H + j, n, dr);
+            store(gates + 2 * H + j, n, dg);
+            store(q + j, n, dg * r);
+            store(dh + j, n, d * z);
+        }
+}
+
+#define JOIN(a, b)    a##b
+#define NAME(variant) JOIN(tg__simd_, variant)
+#define TEXT(x)       #x
+#define STRING(x)     TEXT(x)
+
+const simd_table NAME(SIMD) = {
+    .name = STRING(SIMD),
+    .exp = exp_all,
+    .sigmoid = sigmoid_all,
+    .tanh = tanh_all,
+    .panel_columns = 2 * VL,
+    .panel_product = panel_product,
+    .gru_update_and_reset = gru_update_and_reset,
+    .gru_output = gru_output,
+    .gru_output_reset_after = gru_output_reset_after,
+    .gru_backward_output = gru_backward_output,
+    .gru_backward_reset = gru_backward_reset,
+    .gru_backward_reset_after = gru_backward_reset_after,
+};

@@ -1,0 +1,43 @@
+/* kernels/simd/table.h -- what is written with vectors: one table of functions for each
+ * instruction set. Gates of a row lie side by side, in the order z r g: (rows, 3H). */
+#ifndef KERNELS_SIMD_TABLE_H
+#define KERNELS_SIMD_TABLE_H
+
+#include <tidegate/core.h>
+
+typedef struct simd_table {
+    const char *name;
+
+    /* y[i] = f(x[i]); x and y may be the same */
+    void (*exp)(size_t n, const tg_real *x, tg_real *y);
+    void (*sigmoid)(size_t n, const tg_real *x, tg_real *y);
+    void (*tanh)(size_t n, const tg_real *x, tg_real *y);
+
+    /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B packed as kernels/panels.h says. */
+    int panel_columns;
+    void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
+                          tg_real *C, int C_stride);
+
+    /* One step of a GRU, row by row; equations and names in kernels/gru.c. */
+    void (*gru_update_and_reset)(int rows, int H, const tg_real *b, const tg_real *h, tg_real *gates,
+                                 tg_real *rh);
+    void (*gru_output)(int rows, int H, const tg_real *b, tg_real *gates, tg_real *h, tg_real *y,
+                       int y_stride);
+    void (*gru_output_reset_after)(int rows, int H, const tg_real *b, const tg_real *b_h, tg_real *gates,
+                                   tg_real *q, tg_real *h, tg_real *y, int y_stride);
+
+    void (*gru_backward_output)(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *dh);
+    void (*gru_backward_reset)(int rows, int H, const tg_real *h_before, const tg_real *drh, tg_real *gates,
+                               tg_real *dh, tg_real *rh);
+    void (*gru_backward_reset_after)(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *q,
+                                     tg_real *dh);
+} simd_table;
+
+extern const simd_table tg__simd_baseline, tg__simd_avx2, tg__simd_avx512;
+
+/* The best table for this processor, or the one that TIDEGATE_SIMD=baseline|avx2|avx512 names. */
+const simd_table *tg__simd(void);
+/* For tests: table k, or NULL when there are no more, or when the processor cannot run it. */
+const simd_table *tg__simd_variant(int k);
+
+#endif

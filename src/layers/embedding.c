@@ -1,0 +1,59 @@
+/* layers/embedding.c -- y(t,b) = W[ids(t,b)], zeros for padding. */
+#include "kernels/embedding.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "layers/layer.h"
+
+struct tg_embedding {
+    tg_params *ps;
+    tg_tensor *W; /* (V,E) */
+};
+
+static tg_embedding nil_embedding;
+
+tg_embedding *tg_embedding_new(tg_params *ps, const char *name, int V, int E)
+{
+    const param_view_spec view = { "W", 0, E, { TG_INIT_NORMAL, (tg_real)0.1 } };
+    tg_embedding *l = tg__arena_zeroed(&ps->memory, sizeof *l);
+    tg_tensor *W = tg__params_declare(ps, name, 2, (int[]){ V, E }, 1, &view);
+    if (!l || !W) return &nil_embedding;
+    *l = (tg_embedding){ ps, W };
+    return l;
+}
+
+typedef struct embedding_record {
+    tg_tensor *W, *y;
+    int n;
+    const int *ids;
+} embedding_record;
+
+static void embedding_backward(tg_tape *t, void *record)
+{
+    const embedding_record *r = record;
+    tg__embedding_backward(t->cx, r->n, r->W->dim[1], r->ids, r->y->grad, r->W->grad);
+}
+
+static const tape_op op_embedding = { TAPE_OP_embedding, embedding_backward };
+
+tg_tensor *tg_embedding_run(tg_embedding *l, tg_tape *t, const int ids[], int T, int B)
+{
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_embedding_run")) return &t->cx->nil;
+    if (T < 1 || B < 1 || (int64_t)T * B > INT_MAX)
+        return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_embedding_run: T is %d and B is %d", T, B);
+    const int V = l->W->dim[0], E = l->W->dim[1], n = T * B;
+    tg_tensor *y = tg__tape_tensor(t, 3, (int[]){ T, B, E }, true);
+    int *copy = tg__tape_take(t, (size_t)n * sizeof *copy);
+    embedding_record *r = tg__tape_take(t, sizeof *r);
+    if (t->cx->status) return &t->cx->nil;
+    for (int i = 0; i < n; i++)
+        if (ids[i] >= V)
+            return tg__tape_fail(t, TG_ERR_ARGUMENT,
+                                 "tg_embedding_run: id %d at step %d of row %d, the table has %d rows",
+                                 ids[i], i / B, i % B, V);
+    memcpy(copy, ids, (size_t)n * sizeof *copy);
+    tg__embedding_forward(t->cx, n, E, copy, l->W->data, y->data);
+    *r = (embedding_record){ l->W, y, n, copy };
+    return tg__tape_record(t, &op_embedding, r, y, 1, (tg_tensor *[]){ l->W });
+}

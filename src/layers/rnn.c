@@ -1,0 +1,354 @@
+/* layers/rnn.c -- the recurrent layer: cells, layers, directions, lengths, dropout between layers.
+ *
+ * A whole run is one op. Inside it everything is in packed order (kernels/sequence.h): the input is
+ * packed once, each layer and direction is one call of the cell's kernel, the last output is unpacked. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/gru.h"
+#include "layers/layer.h"
+#include "ops/dropout.h"
+
+typedef struct rnn_part { /* one layer, one direction */
+    tg_tensor *W_x, *W_h; /* (I,3H), (H,3H): gates z r g */
+    tg_tensor *b, *b_h;   /* (3H); b_h: reset-after only */
+} rnn_part;
+
+struct tg_rnn {
+    tg_params *ps;
+    const char *name;
+    int I, H;
+    tg_rnn_config config;
+    int directions;
+    rnn_part *part; /* (layers * directions) */
+};
+
+static tg_rnn nil_rnn;
+
+const char *tg_cell_name(tg_cell cell)
+{
+    switch (cell) {
+    case TG_GRU: return "gru";
+    case TG_GRU_RESET_AFTER: return "gru-reset-after";
+    }
+    return "unknown cell";
+}
+
+/* ---- making ---- */
+
+static tg_tensor *declare_gates(tg_params *ps, const char *path, int rows, int H, const char *const name[3],
+                                tg_init init)
+{
+    const param_view_spec view[] = { { name[0], 0, H, init },
+                                     { name[1], H, H, init },
+                                     { name[2], 2 * H, H, init } };
+    return tg__params_declare(ps, path, rows ? 2 : 1, rows ? (int[]){ rows, 3 * H } : (int[]){ 3 * H }, 3,
+                              view);
+}
+
+static bool declare_part(const tg_rnn *l, int layer, int direction, rnn_part *p)
+{
+    static const char *const W_x[] = { "W_xz", "W_xr", "W_xg" }, *const W_h[] = { "W_hz", "W_hr", "W_hg" },
+                             *const b[] = { "b_z", "b_r", "b_g" }, *const b_h[] = { "b_hz", "b_hr", "b_hg" };
+    const tg_init glorot = { TG_INIT_GLOROT, 0 }, orthogonal = { TG_INIT_ORTHOGONAL, 0 },
+                  zeros = { TG_INIT_ZEROS, 0 };
+    const int I = layer ? l->H * l->directions : l->I;
+    char path[256];
+    const int n =
+        snprintf(path, sizeof path, "%s/layer%d/%s", l->name, layer, direction ? "reverse" : "forward");
+    if (n >= (int)sizeof path) {
+        tg_context_fail(l->ps->cx, TG_ERR_ARGUMENT, "tg_rnn_new: the name %.60s... is too long", l->name);
+        return false;
+    }
+    p->W_x = declare_gates(l->ps, path, I, l->H, W_x, glorot);
+    p->W_h = declare_gates(l->ps, path, l->H, l->H, W_h, orthogonal);
+    p->b = declare_gates(l->ps, path, 0, l->H, b, zeros);
+    if (l->config.cell == TG_GRU_RESET_AFTER) p->b_h = declare_gates(l->ps, path, 0, l->H, b_h, zeros);
+    return l->ps->cx->status == TG_OK;
+}
+
+tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const tg_rnn_config *config)
+{
+    tg_context *cx = ps->cx;
+    tg_rnn_config c = config ? *config : (tg_rnn_config){ 0 };
+    if (!c.layers) c.layers = 1;
+    if (c.cell != TG_GRU && c.cell != TG_GRU_RESET_AFTER)
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': there is no cell %d", name, (int)c.cell);
+    if (I < 1 || H < 1 || H > INT_MAX / 8)
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': input size %d, hidden size %d", name, I, H);
+    if (c.layers < 0 || c.layers > 1000)
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': %d layers", name, c.layers);
+    if (!(c.dropout >= 0 && c.dropout < 1))
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': dropout %g is outside [0, 1)", name,
+                        (double)c.dropout);
+    if (cx->status) return &nil_rnn;
+
+    tg_rnn *l = tg__arena_zeroed(&ps->memory, sizeof *l);
+    const int directions = c.bidirectional ? 2 : 1, parts = c.layers * directions;
+    rnn_part *part = tg__arena_zeroed(&ps->memory, (size_t)parts * sizeof *part);
+    const char *own_name = tg__arena_text(&ps->memory, name);
+    if (!l || !part || !own_name) return &nil_rnn;
+    const tg_rnn made = { ps, own_name, I, H, c, directions, part };
+    for (int k = 0; k < parts; k++)
+        if (!declare_part(&made, k / directions, k % directions, &part[k])) return &nil_rnn;
+    *l = made;
+    return l;
+}
+
+/* ---- running ---- */
+
+typedef struct rnn_record {
+    tg_rnn *l;
+    sequence s;
+    tg_tensor *x, *h_in, *y, *h_out; /* h_in, h_out may be NULL */
+    tg_real **input;                 /* (layers): packed input of each layer (tokens, its input size) */
+    tg_real **output;                /* (layers): packed (tokens, H * directions) */
+    tg_real **mask;                  /* (layers): dropout on the input of layers from 1 on; NULL: none */
+    tg_real **h0;                    /* (layers * directions): state before, (B,H), rows in packed order */
+    gru_saved *saved;                /* (layers * directions) */
+} rnn_record;
+
+static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
+
+static gru_shape shape_of(const rnn_record *r, int k)
+{
+    const tg_rnn *l = r->l;
+    const int layer = k / l->directions;
+    return (gru_shape){ .sequence = &r->s,
+                        .I = layer ? l->H * l->directions : l->I,
+                        .H = l->H,
+                        .reset_after = l->config.cell == TG_GRU_RESET_AFTER,
+                        .reverse = k % l->directions == 1,
+                        .y_stride = l->H * l->directions };
+}
+
+static gru_weights weights_of(const rnn_part *p)
+{
+    return (gru_weights){ p->W_x->data, p->W_h->data, p->b->data, p->b_h ? p->b_h->data : NULL };
+}
+
+static gru_gradients gradients_of(const rnn_part *p)
+{
+    return (gru_gradients){ p->W_x->grad, p->W_h->grad, p->b->grad, p->b_h ? p->b_h->grad : NULL };
+}
+
+/* Memory of a run, all of it on the tape. False: out of memory. */
+static bool record_take(tg_tape *t, rnn_record *r)
+{
+    const tg_rnn *l = r->l;
+    const int layers = l->config.layers, parts = layers * l->directions, N = r->s.tokens,
+              width = l->H * l->directions;
+    r->input = tg__tape_take(t, (size_t)layers * sizeof *r->input);
+    r->output = tg__tape_take(t, (size_t)layers * sizeof *r->output);
+    r->mask = tg__tape_take(t, (size_t)layers * sizeof *r->mask);
+    r->h0 = tg__tape_take(t, (size_t)parts * sizeof *r->h0);
+    r->saved = tg__tape_take(t, (size_t)parts * sizeof *r->saved);
+    if (t->cx->status) return false;
+    const bool dropout = t->mode == TG_TRAIN && l->config.dropout > 0;
+    for (int i = 0; i < layers; i++) {
+        r->mask[i] = i && dropout ? tg__tape_take(t, times(N, width) * sizeof(tg_real)) : NULL;
+        r->output[i] =
+            i + 1 == layers && r->s.full ? r->y->data : tg__tape_take(t, times(N, width) * sizeof(tg_real));
+        if (!i)
+            r->input[i] = r->s.full ? r->x->data : tg__tape_take(t, times(N, l->I) * sizeof(tg_real));
+        else
+            r->input[i] = r->mask[i] ? tg__tape_take(t, times(N, width) * sizeof(tg_real)) : r->output[i - 1];
+    }
+    for (int k = 0; k < parts; k++) {
+        r->h0[k] = tg__tape_take(t, times(r->s.B, l->H) * sizeof(tg_real));
+        r->saved[k].gates = tg__tape_take(t, times(N, 3 * l->H) * sizeof(tg_real));
+        r->saved[k].q =
+            l->config.cell == TG_GRU_RESET_AFTER ? tg__tape_take(t, times(N, l->H) * sizeof(tg_real)) : NULL;
+    }
+    return t->cx->status == TG_OK;
+}
+
+/* y = x * mask, or added to y */
+typedef struct masking {
+    size_t n;
+    int pieces;
+    const tg_real *x, *mask;
+    tg_real *y;
+} masking;
+
+static void mask_piece(void *argument, int piece)
+{
+    const masking *m = argument;
+    const size_t first = (size_t)tg__piece_start((int64_t)m->n, m->pieces, piece),
+                 last = (size_t)tg__piece_start((int64_t)m->n, m->pieces, piece + 1);
+    for (size_t i = first; i < last; i++) m->y[i] = m->x[i] * m->mask[i];
+}
+
+static void apply_mask(tg_context *cx, size_t n, const tg_real *x, const tg_real *mask, tg_real *y)
+{
+    masking m = { n, tg__pieces((int64_t)n, 16384), x, mask, y };
+    tg__team_run(cx, m.pieces, mask_piece, &m);
+}
+
+static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h, tg_real *scratch, tg_real *panels)
+{
+    const tg_rnn *l = r->l;
+    const int B = r->s.B, H = l->H;
+    const size_t width = times(r->s.tokens, H * l->directions), state = times(B, H);
+    if (!r->s.full) tg__sequence_pack(t->cx, &r->s, l->I, r->x->data, r->input[0]);
+    for (int layer = 0; layer < l->config.layers; layer++) {
+        if (r->mask[layer]) {
+            tg__dropout_mask(t->cx, l->name, tg__tape_draw(t), l->config.dropout, width, r->mask[layer]);
+            apply_mask(t->cx, width, r->output[layer - 1], r->mask[layer], r->input[layer]);
+        }
+        for (int direction = 0; direction < l->directions; direction++) {
+            const int k = layer * l->directions + direction;
+            if (r->h_in)
+                tg__sequence_order_rows(&r->s, H, r->h_in->data + (size_t)k * state, r->h0[k]);
+            else
+                memset(r->h0[k], 0, state * sizeof(tg_real));
+            memcpy(h, r->h0[k], state * sizeof *h);
+            tg__gru_forward(t->cx, shape_of(r, k), weights_of(&l->part[k]), r->input[layer], h,
+                            r->output[layer] + direction * H, r->saved[k], scratch, panels);
+            if (r->h_out) tg__sequence_restore_rows(&r->s, H, h, r->h_out->data + (size_t)k * state);
+        }
+    }
+    if (!r->s.full)
+        tg__sequence_unpack(t->cx, &r->s, H * l->directions, r->output[l->config.layers - 1], r->y->data);
+}
+
+static void rnn_backward(tg_tape *t, void *record)
+{
+    rnn_record *r = record;
+    tg_rnn *l = r->l;
+    const int B = r->s.B, H = l->H, N = r->s.tokens, width = H * l->directions;
+    const size_t state = times(B, H), wide = times(N, width), state_bytes = state * sizeof(tg_real);
+
+    tg_real *dh = tg__tape_take(t, state_bytes);
+    tg_real *scratch = tg__tape_take(t, tg__gru_backward_scratch(shape_of(r, 0)) * sizeof(tg_real));
+    tg_real *panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof(tg_real));
+    tg_real *dx_packed =
+        r->x->grad && !r->s.full ? tg__arena_zeroed(&t->memory, times(N, l->I) * sizeof(tg_real)) : NULL;
+    tg_real *between[2] = { NULL, NULL }; /* gradients of a layer's output and of its input, by turns */
+    if (!r->s.full) between[0] = tg__tape_take(t, wide * sizeof(tg_real));
+    if (l->config.layers > 1) between[1] = tg__tape_take(t, wide * sizeof(tg_real));
+    if (l->config.layers > 2 && r->s.full) between[0] = tg__tape_take(t, wide * sizeof(tg_real));
+    if (t->cx->status) return;
+
+    const tg_real *dy = r->y->grad;
+    if (!r->s.full) {
+        tg__sequence_pack(t->cx, &r->s, width, r->y->grad, between[0]);
+        dy = between[0];
+    }
+    for (int layer = l->config.layers - 1; layer >= 0; layer--) {
+        tg_real *dx = layer       ? (dy == between[1] ? between[0] : between[1])
+                      : dx_packed ? dx_packed
+                                  : r->x->grad;
+        if (layer) memset(dx, 0, wide * sizeof *dx);
+        for (int direction = 0; direction < l->directions; direction++) {
+            const int k = layer * l->directions + direction;
+            if (r->h_out && r->h_out->grad)
+                tg__sequence_order_rows(&r->s, H, r->h_out->grad + (size_t)k * state, dh);
+            else
+                memset(dh, 0, state_bytes);
+            tg__gru_backward(t->cx, shape_of(r, k), weights_of(&l->part[k]), gradients_of(&l->part[k]),
+                             r->input[layer], r->h0[k], r->output[layer] + direction * H, dy + direction * H,
+                             r->saved[k], dh, dx, scratch, panels);
+            if (r->h_in && r->h_in->grad)
+                tg__sequence_add_restored_rows(&r->s, H, dh, r->h_in->grad + (size_t)k * state);
+        }
+        if (r->mask[layer]) apply_mask(t->cx, wide, dx, r->mask[layer], dx);
+        dy = dx;
+    }
+    if (dx_packed) tg__sequence_add_unpacked(t->cx, &r->s, l->I, dx_packed, r->x->grad);
+}
+
+static const tape_op op_rnn = { TAPE_OP_rnn, rnn_backward };
+
+/* Everything a caller can get wrong. */
+static bool arguments_hold(const tg_rnn *l, tg_tape *t, const tg_tensor *x, const int lengths[],
+                           const tg_tensor *h_in)
+{
+    if (x->rank != 3 || x->dim[2] != l->I) {
+        tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_run: '%s': x is %s, it takes [T,B,%d]", l->name,
+                      tg__shape(x).s, l->I);
+        return false;
+    }
+    const int T = x->dim[0], B = x->dim[1], parts = l->config.layers * l->directions;
+    if ((int64_t)T * B > INT_MAX / 2) {
+        tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_run: '%s': x is %s: more than %d tokens", l->name,
+                      tg__shape(x).s, INT_MAX / 2);
+        return false;
+    }
+    for (int b = 0; lengths && b < B; b++)
+        if (lengths[b] < 0 || lengths[b] > T) {
+            tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_rnn_run: '%s': the length of row %d is %d, outside 0..%d",
+                          l->name, b, lengths[b], T);
+            return false;
+        }
+    if (!h_in) return true;
+    if (l->directions == 2) {
+        tg__tape_fail(t, TG_ERR_ARGUMENT,
+                      "tg_rnn_run: '%s': a state cannot be carried into a reverse direction", l->name);
+        return false;
+    }
+    if (h_in->rank != 3 || h_in->dim[0] != parts || h_in->dim[1] != B || h_in->dim[2] != l->H) {
+        tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_run: '%s': the state is %s, it takes [%d,%d,%d]", l->name,
+                      tg__shape(h_in).s, parts, B, l->H);
+        return false;
+    }
+    return true;
+}
+
+tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], const tg_state *in,
+                      tg_state *out)
+{
+    tg_tensor *given = in ? in->h : NULL; /* read first: in and out may be the same */
+    if (out) out->h = &t->cx->nil;
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_run")) return &t->cx->nil;
+    if (!arguments_hold(l, t, x, lengths, given)) return &t->cx->nil;
+    const int T = x->dim[0], B = x->dim[1], H = l->H, parts = l->config.layers * l->directions;
+    rnn_record *r = tg__arena_zeroed(&t->memory, sizeof *r);
+    int *room = tg__tape_take(t, tg__sequence_room(T, B) * sizeof *room);
+    tg_real *h = tg__tape_take(t, times(B, H) * sizeof *h),
+            *scratch = tg__tape_take(t, times(B, H) * sizeof *scratch);
+    tg_tensor *y = tg__tape_tensor(t, 3, (int[]){ T, B, H * l->directions }, true);
+    tg_tensor *h_out = out ? tg__tape_tensor(t, 3, (int[]){ parts, B, H }, true) : NULL;
+    if (t->cx->status) return &t->cx->nil;
+
+    *r = (rnn_record){ .l = l, .x = x, .h_in = given, .y = y, .h_out = h_out };
+    tg__sequence_init(&r->s, T, B, lengths, room);
+    tg_real *panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof *panels);
+    if (!record_take(t, r)) return &t->cx->nil;
+    forward_layers(t, r, h, scratch, panels);
+    if (out) out->h = h_out;
+    return tg__tape_record(t, &op_rnn, r, y, 2, (tg_tensor *[]){ x, r->h_in });
+}
+
+tg_tensor *tg_rnn_step(tg_rnn *l, tg_tape *t, tg_tensor *x, const tg_state *in, tg_state *out)
+{
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_step")) return &t->cx->nil;
+    if (x->rank != 2 || x->dim[1] != l->I)
+        return tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_step: '%s': x is %s, it takes [B,%d]", l->name,
+                             tg__shape(x).s, l->I);
+    if (l->directions == 2)
+        return tg__tape_fail(t, TG_ERR_ARGUMENT,
+                             "tg_rnn_step: '%s' has two directions: the reverse one has no next step",
+                             l->name);
+    tg_tensor *one_step = tg__tape_view(t, x, 0, 3, (int[]){ 1, x->dim[0], x->dim[1] });
+    tg_tensor *y = tg_rnn_run(l, t, one_step, NULL, in, out);
+    if (t->cx->status) return &t->cx->nil;
+    return tg__tape_view(t, y, 0, 2, y->dim + 1);
+}
+
+/* ---- state ---- */
+
+tg_state tg_state_new(tg_context *cx, const tg_rnn *l, int B)
+{
+    if (!cx->status && (!l || !l->ps))
+        tg_context_fail(cx, TG_ERR_STATE,
+                        "tg_state_new: this layer could not be made (its context was in error then)");
+    if (cx->status) return (tg_state){ &cx->nil };
+    return (tg_state){ tg_tensor_new(cx, 3, (int[]){ l->config.layers * l->directions, B, l->H }) };
+}
+
+void tg_state_keep(tg_state *dst, const tg_state *src)
+{
+    if (dst->h && src->h) tg_tensor_copy(dst->h, src->h);
+}

@@ -1,0 +1,11 @@
+/* params/initialize.h -- how a parameter's values start. */
+#ifndef PARAMS_INITIALIZE_H
+#define PARAMS_INITIALIZE_H
+
+#include "params/params.h"
+
+/* Sets the view's values in ps->value: a function of the context's seed and of the view's name, shape and
+ * initializer alone. False: the context is in error. */
+bool tg__initialize(tg_params *ps, const param_view *v);
+
+#endif

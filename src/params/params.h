@@ -1,0 +1,64 @@
+/* params/params.h -- how layers declare parameters, and what is inside a set.
+ *
+ * A BLOCK is one tensor in memory, a matrix of `rows` rows; a VIEW is a range of its columns under a
+ * name of the equations. The three gates of a GRU share one block W_x (I,3H), so that one product
+ * serves them all, and are three views W_xz, W_xr, W_xg (I,H) to everyone else. */
+#ifndef PARAMS_PARAMS_H
+#define PARAMS_PARAMS_H
+
+#include <tidegate/params.h>
+
+#include "tensor/tape.h"
+
+typedef struct param_view_spec { /* what a layer says */
+    const char *name;            /* "W_xz" */
+    int column, width;
+    tg_init init;
+} param_view_spec;
+
+typedef struct param_block param_block;
+
+typedef struct param_view {
+    param_block *block;
+    const char *name; /* "encoder/layer0/forward/W_xz" */
+    int rank, dim[TG_MAX_RANK];
+    int column, width;
+    tg_init init;
+} param_view;
+
+struct param_block {
+    tg_tensor x;   /* data and grad point into the flat blocks once frozen */
+    size_t offset; /* of its first element in the flat blocks */
+    tg_parameter_flags flags;
+    param_block *next;
+};
+
+struct tg_params {
+    tg_context *cx;
+    arena memory;
+    tg_params *source; /* of a shared set: whose values these are */
+    bool frozen;
+    param_block *first, *last;
+    param_view *view; /* in order of declaration */
+    int views, capacity;
+    size_t flat;       /* elements of a flat block, padding between blocks (always zero) included */
+    tg_real *value;    /* (flat) */
+    tg_real *gradient; /* (flat); NULL: shared, read only */
+};
+
+/* Declares a block (rank, dim) whose last dimension is cut into n views, named "<layer>/<view>" (or
+ * "<view>" if layer is NULL). Returns its tensor, which gets its data when the set is frozen; NULL: the
+ * context is in error. */
+tg_tensor *tg__params_declare(tg_params *ps, const char *layer, int rank, const int dim[], int n,
+                              const param_view_spec view[]);
+
+/* Freezes the set if it is not: allocates and initializes. False: the context is in error. */
+bool tg__params_freeze(tg_params *ps);
+
+param_view *tg__params_find(const tg_params *ps, const char *name); /* NULL: no such name */
+
+/* Copies a view of a flat block (values, gradients, a moment) out of it into (rows, width), or back. */
+void tg__params_gather(const param_view *v, const tg_real *flat, tg_real *dst);
+void tg__params_scatter(const param_view *v, tg_real *flat, const tg_real *src);
+
+#endif

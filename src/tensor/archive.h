@@ -1,0 +1,46 @@
+/* tensor/archive.h -- what is inside an archive, for those who fill one without a second copy. */
+#ifndef TENSOR_ARCHIVE_H
+#define TENSOR_ARCHIVE_H
+
+#include <tidegate/archive.h>
+
+/* What an archive may hold is what a file may hold: the reader of files has the same limits. */
+enum {
+    ARCHIVE_RANK = 4,    /* dimensions of an array */
+    ARCHIVE_PATH = 1024, /* bytes of a path, its final zero included */
+    ARCHIVE_PARTS = 32,  /* names in a path */
+    ARCHIVE_ENTRIES = 64 * 1024
+};
+
+typedef struct archive_entry {
+    tg_entry entry;
+    uint64_t hash; /* of the path */
+    size_t length; /* of the path */
+    void *block;   /* path and data */
+} archive_entry;
+
+struct tg_archive {
+    tg_context *cx;
+    tg_status status; /* the first failure of a put */
+    char *source;     /* the file it was read from, for messages; NULL: made in memory */
+    archive_entry *entry;
+    int count, capacity;
+};
+
+/* Bytes of one element; 0 for TG_TEXT. */
+size_t tg__archive_element(tg_type type);
+
+/* A new entry whose `bytes` of data the caller fills in (zero as yet). NULL: refused, see a->status. */
+void *tg__archive_reserve(tg_archive *a, const char *path, tg_type type, bool array, int rank,
+                          const int dim[], size_t bytes);
+
+/* The entry of that path, or NULL. */
+const tg_entry *tg__archive_find(const tg_archive *a, const char *path);
+
+/* "float32 (3,4)", "integer", "text", "texts (7)": what an entry is, for messages. */
+typedef struct archive_text {
+    char s[80];
+} archive_text;
+archive_text tg__archive_describe(tg_type type, bool array, int rank, const int dim[]);
+
+#endif

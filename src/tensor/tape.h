@@ -1,0 +1,95 @@
+/* tensor/tape.h -- how ops are written. The shortest are in ops/pointwise.c.
+ *
+ * An op is a forward function that computes at once, a record of what its backward needs, and a
+ * backward function that ADDS to the gradients of its inputs. Its name stands in ops.def. */
+#ifndef TENSOR_TAPE_H
+#define TENSOR_TAPE_H
+
+#include <tidegate/tape.h>
+
+#include "core/context.h"
+#include "core/team.h"
+
+typedef enum tape_op_kind {
+#define TAPE_OP(name) TAPE_OP_##name,
+#include "tensor/ops.def"
+#undef TAPE_OP
+    TAPE_OP_COUNT
+} tape_op_kind;
+
+extern const char *const tg__tape_op_name[TAPE_OP_COUNT];
+
+typedef struct tape_op { /* one for each op, static const */
+    tape_op_kind kind;
+    void (*backward)(tg_tape *t, void *record);
+} tape_op;
+
+enum { TAPE_MOST_INPUTS = 4 };
+
+typedef struct tape_node {
+    const tape_op *op;
+    void *record;
+    tg_tensor *output;
+    tg_tensor *input[TAPE_MOST_INPUTS]; /* those that get a gradient, for the finite check */
+    struct tape_node *previous;
+} tape_node;
+
+struct tg_tape {
+    tg_context *cx;
+    arena memory;
+    tg_mode mode;
+    bool begun, consumed;
+    tape_node *last;
+    int length;
+    int64_t draws_step; /* the step that `draws` counts in */
+    uint64_t draws;     /* random masks drawn by training passes of this step */
+    uint64_t seen;      /* bit k: op kind k was recorded since the tape was made */
+};
+
+/* True if an op may go ahead. False: the context is, or now is, in error; return &t->cx->nil. */
+bool tg__tape_ready(tg_tape *t, const char *op);
+
+/* A tensor on the tape. Its data are NOT set; its gradient, if `gradient` and training, is zero.
+ * NULL: the context is in error. */
+tg_tensor *tg__tape_tensor(tg_tape *t, int rank, const int dim[], bool gradient);
+/* Another shape, or a part, of x from element `offset` on; shares data and gradient. */
+tg_tensor *tg__tape_view(tg_tape *t, tg_tensor *x, size_t offset, int rank, const int dim[]);
+void *tg__tape_take(tg_tape *t, size_t bytes); /* not zeroed; NULL: the context is in error */
+
+/* Appends the op if y has a gradient, and returns y. inputs: up to TAPE_MOST_INPUTS, NULL allowed. */
+tg_tensor *tg__tape_record(tg_tape *t, const tape_op *op, void *record, tg_tensor *y, int inputs,
+                           tg_tensor *const input[]);
+
+/* The context remembers; returns the harmless tensor. */
+tg_tensor *tg__tape_fail(tg_tape *t, tg_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The number of the next random mask: for the key of a stream and this step. Training passes only. */
+uint64_t tg__tape_draw(tg_tape *t);
+
+/* "[35,32,650]" */
+typedef struct shape_text {
+    char s[64];
+} shape_text;
+shape_text tg__shape(const tg_tensor *x);
+bool tg__same_shape(const tg_tensor *x, const tg_tensor *y);
+
+static inline size_t tg__size(const tg_tensor *x)
+{
+    size_t n = 1;
+    for (int i = 0; i < x->rank; i++) n *= (size_t)x->dim[i];
+    return n;
+}
+/* The last dimension, and how many rows of it there are. */
+static inline int tg__columns(const tg_tensor *x) { return x->rank ? x->dim[x->rank - 1] : 1; }
+static inline size_t tg__rows(const tg_tensor *x)
+{
+    size_t n = 1;
+    for (int i = 0; i + 1 < x->rank; i++) n *= (size_t)x->dim[i];
+    return n;
+}
+
+/* Index of the first element that is not finite, or n. */
+size_t tg__first_nonfinite(const tg_real *x, size_t n);
+
+#endif

@@ -1,0 +1,383 @@
+/* tests/gradcheck.c -- every op against central differences, in double.
+ *
+ * The inputs of a case are parameters, so that every element of every input and every weight is
+ * checked in the same way: with L = sum R * y, R fixed and random,
+ *
+ *     | a - n | <= 1e-9 + 1e-5 max |n|,    n = ( L(x + e) - L(x - e) ) / 2e,    e = 1e-4 max(1, |x|)
+ *
+ * for the gradient a that the tape gave. A row in the table is what makes an op exist: an op of
+ * tensor/ops.def without one fails. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tidegate/tidegate.h>
+
+#include "tensor/tape.h"
+
+_Static_assert(sizeof(tg_real) == 8, "gradients are checked in double");
+
+enum { D = 3, V = 4, MOST = 4096, MOST_OUTPUTS = 2 };
+
+typedef struct fixture {
+    tg_context *cx;
+    tg_params *ps;
+    tg_tape *t;
+    int T, B;
+    const int *lengths;
+    tg_parameter *x, *y, *h;
+    void *layer;
+} fixture;
+
+typedef struct grad_case {
+    const char *name;
+    tape_op_kind op;
+    void (*make)(fixture *f);                /* declares inputs and layers */
+    int (*run)(fixture *f, tg_tensor **out); /* how many outputs it made */
+} grad_case;
+
+static tg_parameter *input(fixture *f, const char *name, int rank, int a, int b, int c)
+{
+    return tg_parameter_new(f->ps, name, rank, (int[]){ a, b, c }, (tg_init){ TG_INIT_NORMAL, 1 });
+}
+static tg_tensor *X(fixture *f) { return tg_parameter_tensor(f->x, f->t); }
+static tg_tensor *Y(fixture *f) { return tg_parameter_tensor(f->y, f->t); }
+static tg_tensor *H(fixture *f) { return tg_parameter_tensor(f->h, f->t); }
+
+/* ---- ops ---- */
+
+static void make_x(fixture *f) { f->x = input(f, "x", 3, f->T, f->B, D); }
+static void make_xy(fixture *f)
+{
+    make_x(f);
+    f->y = input(f, "y", 3, f->T, f->B, D);
+}
+static void make_x_and_narrow_y(fixture *f)
+{
+    make_x(f);
+    f->y = input(f, "y", 3, f->T, f->B, 2);
+}
+static void make_logits(fixture *f) { f->x = input(f, "x", 3, f->T, f->B, V); }
+
+#define RUN(name, expression)                                                                                \
+    static int run_##name(fixture *f, tg_tensor **out)                                                       \
+    {                                                                                                        \
+        *out = expression;                                                                                   \
+        return 1;                                                                                            \
+    }
+RUN(add, tg_add(f->t, X(f), Y(f)))
+RUN(add_itself, tg_add(f->t, X(f), X(f)))
+RUN(subtract, tg_subtract(f->t, X(f), Y(f)))
+RUN(subtract_twice, tg_subtract(f->t, Y(f), tg_subtract(f->t, X(f), Y(f))))
+RUN(multiply, tg_multiply(f->t, X(f), Y(f)))
+RUN(multiply_itself, tg_multiply(f->t, X(f), X(f)))
+RUN(scale, tg_scale(f->t, X(f), (tg_real)-1.7))
+RUN(sigmoid, tg_sigmoid(f->t, X(f)))
+RUN(tanh, tg_tanh(f->t, X(f)))
+RUN(relu, tg_relu(f->t, X(f)))
+RUN(dropout, tg_dropout(f->t, X(f), (tg_real)0.4))
+RUN(sum, tg_sum(f->t, X(f)))
+RUN(mean, tg_mean(f->t, tg_multiply(f->t, X(f), X(f))))
+RUN(stack, tg_stack(f->t, 3, (tg_tensor *[]){ X(f), Y(f), X(f) }))
+RUN(concatenate, tg_concatenate(f->t, X(f), Y(f)))
+RUN(concatenate_itself, tg_concatenate(f->t, X(f), X(f)))
+RUN(repeat, tg_repeat(f->t, tg_row(f->t, X(f), -1), 3))
+RUN(last, tg_last(f->t, X(f), f->lengths ? f->lengths : (const int[]){ f->T, f->T, f->T, f->T }))
+RUN(views, tg_multiply(f->t, tg_rows(f->t, X(f), 0, 1),
+                       tg_reshape(f->t, tg_row(f->t, X(f), -1), 3, (int[]){ 1, f->B, D })))
+
+static const tg_real targets[] = { 0.1, 0.9, 0.5, 0, 1, 0.3, 0.2, 0.7, 1, 0, 0.4, 0.6 };
+static const tg_real weights[] = { 1, 0, 2, 0.5, 1, 1, 0, 3 };
+
+static int fill(fixture *f, tg_real *target, tg_real *weight)
+{
+    const int n = f->T * f->B * D;
+    for (int i = 0; i < n; i++) target[i] = targets[i % 12], weight[i] = weights[i % 8];
+    return n;
+}
+static int run_squared(fixture *f, tg_tensor **out)
+{
+    tg_real target[MOST], weight[MOST];
+    fill(f, target, weight);
+    out[0] = tg_mean_squared_error(f->t, X(f), target, NULL, TG_MEAN);
+    out[1] = tg_mean_squared_error(f->t, X(f), target, weight, TG_SUM);
+    return 2;
+}
+static int run_binary(fixture *f, tg_tensor **out)
+{
+    tg_real target[MOST], weight[MOST];
+    fill(f, target, weight);
+    out[0] = tg_binary_cross_entropy(f->t, X(f), target, weight, TG_MEAN);
+    out[1] = tg_binary_cross_entropy(f->t, X(f), target, NULL, TG_SUM);
+    return 2;
+}
+static int run_cross_entropy(fixture *f, tg_tensor **out)
+{
+    int id[MOST];
+    for (int i = 0; i < f->T * f->B; i++) id[i] = i % 4 == 2 ? -1 : i * 7 % V;
+    out[0] = tg_cross_entropy(f->t, X(f), id, &(tg_cross_entropy_config){ .lengths = f->lengths });
+    out[1] = tg_cross_entropy(
+        f->t, X(f), id, &(tg_cross_entropy_config){ .reduction = TG_SUM, .label_smoothing = (tg_real)0.1 });
+    return 2;
+}
+
+/* ---- layers ---- */
+
+static void make_embedding(fixture *f) { f->layer = tg_embedding_new(f->ps, "layer", V, D); }
+static int run_embedding(fixture *f, tg_tensor **out)
+{
+    int id[MOST];
+    for (int i = 0; i < f->T * f->B; i++)
+        id[i] = i % 5 == 3 ? -1 : i * i % V; /* rows used twice, one never */
+    *out = tg_embedding_run(f->layer, f->t, id, f->T, f->B);
+    return 1;
+}
+static void make_linear(fixture *f)
+{
+    make_x(f);
+    f->layer = tg_linear_new(f->ps, "layer", D, 5, NULL);
+}
+static void make_linear_without_bias(fixture *f)
+{
+    make_x(f);
+    f->layer = tg_linear_new(f->ps, "layer", D, 5, &(tg_linear_config){ .no_bias = true });
+}
+RUN(linear, tg_linear_run(f->layer, f->t, X(f)))
+RUN(linear_twice,
+    tg_add(f->t, tg_linear_run(f->layer, f->t, X(f)), tg_linear_run(f->layer, f->t, tg_tanh(f->t, X(f)))))
+
+static void make_rnn(fixture *f, tg_rnn_config config)
+{
+    make_x(f);
+    f->layer = tg_rnn_new(f->ps, "rnn", D, 4, &config);
+    if (!config.bidirectional) f->h = input(f, "h0", 3, config.layers ? config.layers : 1, f->B, 4);
+}
+#define RNN(name, ...)                                                                                       \
+    static void make_##name(fixture *f) { make_rnn(f, (tg_rnn_config){ __VA_ARGS__ }); }
+RNN(before, .cell = TG_GRU)
+RNN(after, .cell = TG_GRU_RESET_AFTER)
+RNN(before_3_layers, .cell = TG_GRU, .layers = 3)
+RNN(after_2_layers, .cell = TG_GRU_RESET_AFTER, .layers = 2, .dropout = (tg_real)0.3)
+RNN(before_2_directions, .cell = TG_GRU, .layers = 2, .bidirectional = true, .dropout = (tg_real)0.3)
+RNN(after_2_directions, .cell = TG_GRU_RESET_AFTER, .bidirectional = true)
+
+/* Every step's output and the state after the last step, each with its own gradient. */
+static int run_rnn(fixture *f, tg_tensor **out)
+{
+    tg_state in = { f->h ? H(f) : NULL }, after;
+    out[0] = tg_rnn_run(f->layer, f->t, X(f), f->lengths, &in, &after);
+    out[1] = after.h;
+    return 2;
+}
+/* Only the state, and from zeros. */
+static int run_rnn_state(fixture *f, tg_tensor **out)
+{
+    tg_state after;
+    tg_rnn_run(f->layer, f->t, X(f), f->lengths, NULL, &after);
+    *out = after.h;
+    return 1;
+}
+/* The same layer run on its input twice, the second time from the state of the first. */
+static int run_rnn_twice(fixture *f, tg_tensor **out)
+{
+    tg_state in = { H(f) }, middle, after;
+    out[0] = tg_rnn_run(f->layer, f->t, X(f), f->lengths, &in, &middle);
+    out[0] = tg_add(f->t, out[0], tg_rnn_run(f->layer, f->t, X(f), f->lengths, &middle, &after));
+    out[1] = after.h;
+    return 2;
+}
+static int run_rnn_steps(fixture *f, tg_tensor **out)
+{
+    tg_state state = { H(f) };
+    for (int k = 0; k < f->T; k++)
+        out[0] = tg_rnn_step(f->layer, f->t, tg_row(f->t, X(f), k), &state, &state);
+    out[1] = state.h;
+    return 2;
+}
+
+static const grad_case op_cases[] = {
+    { "add", TAPE_OP_add, make_xy, run_add },
+    { "add a tensor to itself", TAPE_OP_add, make_x, run_add_itself },
+    { "subtract", TAPE_OP_subtract, make_xy, run_subtract },
+    { "subtract a tensor used twice", TAPE_OP_subtract, make_xy, run_subtract_twice },
+    { "multiply", TAPE_OP_multiply, make_xy, run_multiply },
+    { "multiply a tensor by itself", TAPE_OP_multiply, make_x, run_multiply_itself },
+    { "scale", TAPE_OP_scale, make_x, run_scale },
+    { "sigmoid", TAPE_OP_sigmoid, make_x, run_sigmoid },
+    { "tanh", TAPE_OP_tanh, make_x, run_tanh },
+    { "relu", TAPE_OP_relu, make_x, run_relu },
+    { "dropout", TAPE_OP_dropout, make_x, run_dropout },
+    { "sum", TAPE_OP_sum, make_x, run_sum },
+    { "mean", TAPE_OP_mean, make_x, run_mean },
+    { "stack, one tensor twice", TAPE_OP_stack, make_xy, run_stack },
+    { "concatenate", TAPE_OP_concatenate, make_x_and_narrow_y, run_concatenate },
+    { "concatenate a tensor with itself", TAPE_OP_concatenate, make_x, run_concatenate_itself },
+    { "repeat", TAPE_OP_repeat, make_x, run_repeat },
+    { "last", TAPE_OP_last, make_x, run_last },
+    { "views of one tensor", TAPE_OP_multiply, make_x, run_views },
+    { "mean squared error", TAPE_OP_mean_squared_error, make_x, run_squared },
+    { "binary cross entropy", TAPE_OP_binary_cross_entropy, make_x, run_binary },
+    { "cross entropy", TAPE_OP_cross_entropy, make_logits, run_cross_entropy },
+    { "embedding", TAPE_OP_embedding, make_embedding, run_embedding },
+    { "linear", TAPE_OP_linear, make_linear, run_linear },
+    { "linear without bias", TAPE_OP_linear, make_linear_without_bias, run_linear },
+    { "linear used twice", TAPE_OP_linear, make_linear, run_linear_twice },
+};
+
+static const grad_case rnn_cases[] = {
+    { "gru", TAPE_OP_rnn, make_before, run_rnn },
+    { "gru, state only", TAPE_OP_rnn, make_before, run_rnn_state },
+    { "gru, run twice", TAPE_OP_rnn, make_before, run_rnn_twice },
+    { "gru, step by step", TAPE_OP_rnn, make_before, run_rnn_steps },
+    { "gru, 3 layers", TAPE_OP_rnn, make_before_3_layers, run_rnn },
+    { "gru, 2 layers, 2 directions, dropout", TAPE_OP_rnn, make_before_2_directions, run_rnn },
+    { "gru reset after", TAPE_OP_rnn, make_after, run_rnn },
+    { "gru reset after, state only", TAPE_OP_rnn, make_after, run_rnn_state },
+    { "gru reset after, run twice", TAPE_OP_rnn, make_after, run_rnn_twice },
+    { "gru reset after, step by step", TAPE_OP_rnn, make_after, run_rnn_steps },
+    { "gru reset after, 2 layers, dropout", TAPE_OP_rnn, make_after_2_layers, run_rnn },
+    { "gru reset after, 2 directions", TAPE_OP_rnn, make_after_2_directions, run_rnn },
+};
+
+enum { OP_CASES = sizeof op_cases / sizeof *op_cases, RNN_CASES = sizeof rnn_cases / sizeof *rnn_cases };
+
+/* (T, B), and lengths; an all-padding row among them */
+static const struct batch_shape {
+    int T, B;
+    const int *lengths;
+    const char *text;
+} shapes[] = {
+    { 1, 1, NULL, "T=1 B=1" },
+    { 1, 3, NULL, "T=1 B=3" },
+    { 4, 1, NULL, "T=4 B=1" },
+    { 3, 2, NULL, "T=3 B=2" },
+    { 4, 3, (const int[]){ 2, 4, 1 }, "ragged, T=4 B=3" },
+    { 4, 4, (const int[]){ 3, 0, 1, 3 }, "ragged with an all-padding row, shorter than T" },
+    { 2, 17, (const int[]){ 1, 2, 2, 0, 1, 2, 1, 1, 2, 2, 2, 1, 0, 2, 1, 2, 2 }, "two blocks of rows" },
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+/* ---- the check ---- */
+
+static uint64_t seen; /* ops that were on a tape, this process */
+
+static double forward(fixture *f, const grad_case *c, tg_real R[][MOST], tg_tensor **out, int *outputs)
+{
+    double L = 0;
+    tg_context_set_step(f->cx, 1); /* back to step 0 from another one: the same dropout masks each time */
+    tg_tape_begin(f->t, TG_TRAIN);
+    tg_context_set_step(f->cx, 0);
+    tg_tape_begin(f->t, TG_TRAIN);
+    *outputs = c->run(f, out);
+    ck_assert_msg(tg_context_ok(f->cx), "%s: %s", c->name, tg_context_message(f->cx));
+    for (int k = 0; k < *outputs; k++) {
+        ck_assert_uint_le(tg__size(out[k]), MOST);
+        for (size_t i = 0; i < tg__size(out[k]); i++) L += R[k][i] * out[k]->data[i];
+    }
+    return L;
+}
+
+static void check_gradients(const grad_case *c, const struct batch_shape *s)
+{
+    static tg_real R[MOST_OUTPUTS][MOST], value[MOST], got[MOST];
+    static double numeric[MOST];
+    tg_tensor *out[MOST_OUTPUTS];
+    int outputs;
+    fixture f = { .T = s->T, .B = s->B, .lengths = s->lengths };
+    f.cx = tg_context_new(&(tg_context_config){ .seed = 3, .threads = 2 });
+    f.ps = tg_params_new(f.cx);
+    f.t = tg_tape_new(f.cx);
+    c->make(&f);
+    ck_assert_msg(tg_context_ok(f.cx), "%s: %s", c->name, tg_context_message(f.cx));
+    for (int k = 0; k < MOST_OUTPUTS; k++)
+        for (int i = 0; i < MOST; i++) R[k][i] = 2 * tg_random_uniform(f.cx, "R", k, (uint64_t)i) - 1;
+    /* biases start at zero: move everything off the special points */
+    for (int p = 0; p < tg_params_count(f.ps); p++) {
+        tg_parameter_info info;
+        tg_params_info(f.ps, p, &info);
+        ck_assert_int_eq(tg_params_get(f.ps, info.name, value, info.size), TG_OK);
+        for (size_t i = 0; i < info.size; i++)
+            value[i] += 0.6 * (tg_random_uniform(f.cx, info.name, 1, i) - 0.5);
+        ck_assert_int_eq(tg_params_set(f.ps, info.name, value, info.size), TG_OK);
+    }
+
+    forward(&f, c, R, out, &outputs);
+    ck_assert_int_eq(tg_tape_backward_from(f.t, outputs, out, (const tg_real *const[]){ R[0], R[1] }), TG_OK);
+    seen |= f.t->seen;
+    for (int p = 0; p < tg_params_count(f.ps); p++) {
+        tg_parameter_info info;
+        tg_params_info(f.ps, p, &info);
+        ck_assert_int_eq(tg_params_get(f.ps, info.name, value, info.size), TG_OK);
+        ck_assert_int_eq(tg_params_get_gradient(f.ps, info.name, got, info.size), TG_OK);
+        double largest = 0;
+        for (size_t i = 0; i < info.size; i++) {
+            const double x = value[i], e = 1e-4 * fmax(1, fabs(x));
+            value[i] = x + e;
+            ck_assert_int_eq(tg_params_set(f.ps, info.name, value, info.size), TG_OK);
+            const double up = forward(&f, c, R, out, &outputs);
+            value[i] = x - e;
+            ck_assert_int_eq(tg_params_set(f.ps, info.name, value, info.size), TG_OK);
+            const double down = forward(&f, c, R, out, &outputs);
+            value[i] = x;
+            numeric[i] = (up - down) / (2 * e);
+            largest = fmax(largest, fabs(numeric[i]));
+        }
+        ck_assert_int_eq(tg_params_set(f.ps, info.name, value, info.size), TG_OK);
+        for (size_t i = 0; i < info.size; i++)
+            ck_assert_msg(fabs(got[i] - numeric[i]) <= 1e-9 + 1e-5 * largest,
+                          "%s, %s: d%s[%zu] is %.12g, numerically %.12g", c->name, s->text, info.name, i,
+                          got[i], numeric[i]);
+    }
+    tg_context_free(f.cx);
+}
+
+START_TEST(gradients_of_ops_are_numeric_gradients)
+{
+    for (int s = 0; s < SHAPES; s++) check_gradients(&op_cases[_i], &shapes[s]);
+}
+END_TEST
+
+START_TEST(gradients_of_recurrent_layers_are_numeric_gradients)
+{
+    for (int s = 0; s < SHAPES; s++)
+        if (rnn_cases[_i].run != run_rnn_steps || !shapes[s].lengths)
+            check_gradients(&rnn_cases[_i], &shapes[s]);
+}
+END_TEST
+
+START_TEST(every_op_has_a_case_that_runs_it)
+{
+    for (int op = 0; op < TAPE_OP_COUNT; op++) {
+        int cases = 0;
+        for (int i = 0; i < OP_CASES + RNN_CASES; i++) {
+            const grad_case *c = i < OP_CASES ? &op_cases[i] : &rnn_cases[i - OP_CASES];
+            if ((int)c->op != op) continue;
+            seen = 0;
+            check_gradients(c, &shapes[0]);
+            ck_assert_msg(seen >> op & 1, "the case '%s' does not run the op %s", c->name,
+                          tg__tape_op_name[op]);
+            cases++;
+        }
+        ck_assert_msg(cases > 0, "the op %s of tensor/ops.def has no gradient check", tg__tape_op_name[op]);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gradcheck");
+    TCase *ops = tcase_create("ops"), *rnn = tcase_create("rnn");
+    tcase_set_timeout(ops, 60);
+    tcase_set_timeout(rnn, 60);
+    tcase_add_loop_test(ops, gradients_of_ops_are_numeric_gradients, 0, OP_CASES);
+    tcase_add_loop_test(rnn, gradients_of_recurrent_layers_are_numeric_gradients, 0, RNN_CASES);
+    tcase_add_test(ops, every_op_has_a_case_that_runs_it);
+    suite_add_tcase(suite, ops);
+    suite_add_tcase(suite, rnn);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Plants faults in a copy of the shipped source of the GRU's backward pass, one at a time, and asks
+the gradient check to catch each.
+
+    planted_faults.py SOURCE_ROOT BUILD_ROOT COMPILER...
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+GATES, SWEEP = "src/kernels/simd/kernels.c", "src/kernels/gru.c"
+
+# (what is broken, file, the shipped text, the text with the fault)
+FAULTS = [
+    ("dz without the derivative of the sigmoid", GATES,
+     "const vec dz = d * (load(h_before + j, n) - g) * z * (1 - z);", "const vec dz = d * (load(h_before + j, n) - g);"),
+    ("dz with the sign of h - g turned", GATES,
+     "d * (load(h_before + j, n) - g) * z * (1 - z)", "d * (g - load(h_before + j, n)) * z * (1 - z)"),
+    ("dg without the derivative of tanh", GATES,
+     "const vec dg = d * (1 - z) * (1 - g * g);", "const vec dg = d * (1 - z);"),
+    ("dg with the wrong gate", GATES, "const vec dg = d * (1 - z) * (1 - g * g);", "const vec dg = d * z * (1 - g * g);"),
+    ("dh without the part that z lets through", GATES, "store(dh + j, n, d * z);", "store(dh + j, n, d * 0);"),
+    ("dr without h(t-1)", GATES, "const vec dr = d * before * r * (1 - r);", "const vec dr = d * r * (1 - r);"),
+    ("dh without the part through r * h", GATES,
+     "store(dh + j, n, fma_(d, r, load(dh + j, n)));", "store(dh + j, n, load(dh + j, n));"),
+    ("dW_hg from h instead of r * h", GATES, "store(rh + j, n, r * before);", "store(rh + j, n, before);"),
+    ("reset after: dr without q", GATES, "const vec dr = dg * hq * r * (1 - r);", "const vec dr = dg * r * (1 - r);"),
+    ("reset after: dq without r", GATES, "store(q + j, n, dg * r);", "store(q + j, n, dg);"),
+    ("dh without the products of z and r", SWEEP,
+     "multiply(&w->zr, rows, gates, 3 * H, 1, dh, H);", ""),
+    ("the product of z only", SWEEP,
+     "b == NORMAL ? H : 2 * H, b == NORMAL", "H, b == NORMAL"),
+    ("a missing bias gradient", SWEEP, "tg__add_rows(cx, N, 3 * H, dgates, 3 * H, d.b);", "tg__add_rows(cx, N, 2 * H, dgates, 3 * H, d.b);"),
+    ("reset after: a missing recurrent bias", SWEEP, "tg__add_rows(cx, N, H, saved.q, H, d.b_h + 2 * H);", ""),
+    ("an unmasked step: all rows run at every step of backward", SWEEP,
+     "const int t = w->s.reverse ? q->steps - 1 - k : k, rows = rows_at(q, t, first, last), token = q->offset[t] + first;\n"
+     "        if (!rows) continue;\n        tg_real *dh",
+     "const int t = w->s.reverse ? q->steps - 1 - k : k, rows = last - first, token = q->offset[t] + first < q->tokens - rows ? q->offset[t] + first : q->tokens - rows;\n"
+     "        if (q->tokens < rows) continue;\n        tg_real *dh"),
+    ("h(t-1) taken from the step itself", SWEEP, "before = w->s.reverse ? t + 1 : t - 1;", "before = t;"),
+    ("the gradient that arrives at y(t) is lost", SWEEP, "dh[at(i, H) + (size_t)j] += dy[j];", "(void)dy;"),
+    ("dW_x overwritten instead of added", SWEEP, "dgates, 3 * H, NULL, 1, d.W_x, 3 * H);", "dgates, 3 * H, NULL, 0, d.W_x, 3 * H);"),
+    ("dx overwritten instead of added", SWEEP, "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, dgates, 3 * H, w.W_x, 3 * H, NULL, 1, dx, I);",
+     "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, dgates, 3 * H, w.W_x, 3 * H, NULL, 0, dx, I);"),
+]
+
+
+def run(command, **more):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+
+
+def flags(option, *packages):
+    return run(["pkg-config", option, *packages]).stdout.split()
+
+
+def main():
+    root, build, compiler = sys.argv[1], sys.argv[2], sys.argv[3:]
+    archive = os.path.join(build, "libtidegate-double-all.a")
+    common = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-DTG_DOUBLE=1", "-I", os.path.join(root, "include"), "-I", os.path.join(root, "src")]
+    libraries = flags("--libs", "openblas", "hdf5-serial", "libxxhash", "check") + ["-lm", "-lpthread"]
+    environment = {**os.environ, "CK_RUN_CASE": "rnn"}
+    with open(os.path.join(build, "build.ninja"), encoding="utf-8") as ninja:
+        sanitize = [word for word in ("-fsanitize=address,undefined",) if word in ninja.read()]
+    with tempfile.TemporaryDirectory() as folder:
+        def compiled(source, name, *more):
+            target = os.path.join(folder, name)
+            result = run([*compiler, *common, *sanitize, *more, "-c", source, "-o", target])
+            if result.returncode:
+                sys.exit(f"planted faults: {source} does not compile:\n{result.stdout}")
+            return target
+
+        def passes(objects):
+            program = os.path.join(folder, "gradcheck")
+            result = run([*compiler, *sanitize, check, *objects, archive, *libraries, "-o", program])
+            if result.returncode:
+                sys.exit(f"planted faults: does not link:\n{result.stdout}")
+            return run([program], env=environment).returncode == 0
+
+        check = compiled(os.path.join(root, "tests", "gradcheck.c"), "gradcheck.o", *flags("--cflags", "check"))
+        if not passes([]):
+            sys.exit("planted faults: the gradient check fails on the source as it is")
+        missed = 0
+        for number, (what, name, right, wrong) in enumerate(FAULTS):
+            with open(os.path.join(root, name), encoding="utf-8") as file:
+                source = file.read()
+            shipped = re.compile(r"\s+".join(map(re.escape, right.split())))  # however its lines are broken
+            if not shipped.search(source):
+                sys.exit(f"planted faults: '{what}': its text is no longer in {name}: renew the fault")
+            changed = os.path.join(folder, f"fault{number}.c")
+            with open(changed, "w", encoding="utf-8") as file:
+                file.write(shipped.sub(lambda match: wrong, source))
+            simd = ["-DSIMD=baseline", "-DSIMD_BASELINE"] if name == GATES else []
+            caught = not passes([compiled(changed, "fault.o", "-DTG_SIMD_VARIANTS=1", *simd)])
+            missed += not caught
+            print(f"{'caught' if caught else 'MISSED'}: {what}")
+    print(f"{len(FAULTS) - missed} passed, {missed} failed")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

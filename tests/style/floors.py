@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""floors.py ROOT: includes point down only.
+
+Each folder of src/ is a room on a floor. A file includes its own room, and rooms on lower floors;
+public headers count as the room that keeps their promises. Dependencies have one room each. What
+lies in tools/ uses public headers only. The check is first tried on a planted fault of each kind.
+"""
+import pathlib
+import re
+import sys
+import tempfile
+
+FLOORS = [
+    "core",
+    "kernels tensor",
+    "hdf5 ops losses params",
+    "layers optim data metrics",
+    "models checkpoint",
+    "interop train",
+]
+FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms.split()}
+
+# public header -> the room behind it
+PUBLIC = {
+    "core": "core", "tensor": "core",  # the struct alone: a context has a harmless tensor to hand back
+    "blas": "kernels", "tape": "tensor", "archive": "tensor",
+    "ops": "ops", "losses": "losses", "params": "params", "layers": "layers", "optimizer": "optim",
+    "data": "data", "metrics": "metrics", "checkpoint": "checkpoint",
+    "encoder_decoder": "models", "train": "train",
+}
+# dependency's header -> the only rooms that may include it
+ONLY_IN = {
+    "hdf5.h": {"hdf5"}, "cblas.h": {"kernels"}, "openblas_config.h": {"kernels"},
+    "xxhash.h": {"hdf5", "checkpoint", "data"}, "pthread.h": {"core", "hdf5"},
+}
+INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def included_room(path):
+    """The room that an include leads to, or None for a system header."""
+    if path.startswith("tidegate/"):
+        return PUBLIC.get(pathlib.PurePath(path).stem, "unknown")
+    return path.split("/")[0] if "/" in path and path.split("/")[0] in FLOOR else None
+
+
+def check_include(room, quote, path, folder):
+    """What is wrong with an include in that room; None if nothing is."""
+    if path in ONLY_IN and room not in ONLY_IN[path]:
+        return f"{path} belongs in {' or '.join(sorted(ONLY_IN[path]))}"
+    if quote == '"' and "/" not in path and not (folder / path).exists():
+        return f'"{path}" is not in this folder: name it by its floor'
+    other = included_room(path)
+    if other is None or other == room:
+        return None
+    if other not in FLOOR:
+        return f"{path} belongs to no floor: add it to {pathlib.Path(__file__).name}"
+    if FLOOR[other] >= FLOOR[room]:
+        return f"{room} (floor {FLOOR[room]}) includes {other} (floor {FLOOR[other]})"
+    return None
+
+
+def check_tool(quote, path, folder):
+    if quote == '"' and not (folder / path).exists():
+        return f'"{path}": tools use public headers, <tidegate/...>, only'
+    return None
+
+
+def check(root):
+    wrong = []
+    for top in ("src", "tools"):
+        for file in sorted((root / top).rglob("*.[ch]")):
+            room = file.relative_to(root).parts[1]
+            if top == "src" and room not in FLOOR:
+                wrong.append(f"{file}: the room {room} is on no floor")
+                continue
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                found = INCLUDE.match(line)
+                if not found:
+                    continue
+                what = check_include(room, *found.groups(), file.parent) if top == "src" else \
+                    check_tool(*found.groups(), file.parent)
+                if what:
+                    wrong.append(f"{file}:{number}: {what}")
+    return wrong
+
+
+def finds_planted_faults():
+    faults = {
+        "src/kernels/a.c": '#include "layers/rnn.h"', "src/tensor/b.c": '#include "kernels/blas.h"',
+        "src/ops/c.c": "#include <tidegate/train.h>", "src/data/d.c": "#include <hdf5.h>",
+        "src/core/e.c": '#include "nowhere.h"', "src/attic/f.c": "", "tools/x/g.c": '#include "core/arena.h"',
+    }
+    sound = {"src/layers/h.c": '#include "layers/h.h"\n#include <stdio.h>\n#include <tidegate/tape.h>',
+             "tools/x/i.c": "#include <tidegate/tidegate.h>"}
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        for path, text in {**faults, **sound}.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text + "\n")
+        found = "\n".join(check(root))
+    return all(path in found for path in faults) and not any(path in found for path in sound)
+
+
+if __name__ == "__main__":
+    if not finds_planted_faults():
+        sys.exit("floors.py does not find faults that were planted")
+    wrong = check(pathlib.Path(sys.argv[1]))
+    print("\n".join(wrong) or "includes point down only")
+    sys.exit(bool(wrong))

@@ -1,0 +1,123 @@
+/* The thread team. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <tidegate/tidegate.h>
+#include <unistd.h>
+
+#include "check_main.h"
+#include "core/context.h"
+#include "core/team.h"
+
+static tg_context *context_of(int threads)
+{
+    tg__team_cores_override = threads;
+    tg_context *cx = tg_context_new(&(tg_context_config){ .threads = threads });
+    tg__team_cores_override = 0;
+    return cx;
+}
+
+enum { PIECES = 1000 };
+static atomic_int visits[PIECES];
+static atomic_long burned;
+
+static void visit(void *argument, int piece)
+{
+    (void)argument;
+    atomic_fetch_add(&visits[piece], 1);
+    for (int k = 0; k < 2000; k++) atomic_fetch_add_explicit(&burned, 1, memory_order_relaxed);
+}
+
+START_TEST(every_piece_is_done_once_whatever_the_number_of_workers)
+{
+    for (int threads = 1; threads <= 8; threads++) {
+        tg_context *cx = context_of(threads);
+        for (int round = 0; round < 20; round++) {
+            memset(visits, 0, sizeof visits);
+            tg__team_run(cx, PIECES - round, visit, NULL);
+            for (int i = 0; i < PIECES; i++) ck_assert_int_eq(visits[i], i < PIECES - round);
+        }
+        ck_assert_int_eq(tg__team_worked(cx) > 1, threads > 1);
+        tg_context_free(cx);
+    }
+}
+END_TEST
+
+static void count_piece(void *argument, int piece)
+{
+    (void)piece;
+    atomic_fetch_add((atomic_int *)argument, 1);
+}
+
+START_TEST(many_small_runs_with_pauses_lose_nothing)
+{
+    tg_context *cx = context_of(3);
+    atomic_int n = 0;
+    for (int k = 0; k < 20000; k++) {
+        tg__team_run(cx, 3, count_piece, &n);
+        if (k % 2000 == 0) usleep(2000); /* workers fall asleep, and are woken */
+    }
+    ck_assert_int_eq(n, 60000);
+    tg_context_free(cx);
+}
+END_TEST
+
+static volatile float tiny = 1e-38f;
+
+static void multiply_tiny(void *argument, int piece) { ((float *)argument)[piece] = tiny * 0.001f; }
+
+START_TEST(denormals_are_flushed_inside_and_the_callers_mode_is_restored)
+{
+    tg_context *cx = context_of(4);
+    float result[64];
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < 64; i++) result[i] = 1;
+        tg__team_run(cx, 64, multiply_tiny, result);
+        for (int i = 0; i < 64; i++) ck_assert(result[i] == 0);
+        ck_assert(tiny * 0.001f != 0);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(team_works_again_after_a_fork)
+{
+    tg_context *cx = context_of(4);
+    atomic_int n = 0;
+    tg__team_run(cx, 100, count_piece, &n);
+    const pid_t child = fork();
+    if (!child) {
+        atomic_int m = 0;
+        for (int k = 0; k < 100; k++) tg__team_run(cx, 100, count_piece, &m);
+        tg_context_free(cx);
+        _exit(m == 10000 ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    tg__team_run(cx, 100, count_piece, &n);
+    ck_assert_int_eq(n, 200);
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(pieces_cover_everything_evenly)
+{
+    for (int64_t n = 1; n < 300; n++)
+        for (int most = 1; most < 40; most += 3) {
+            const int pieces = tg__pieces(n, most);
+            ck_assert_int_eq(tg__piece_start(n, pieces, 0), 0);
+            ck_assert_int_eq(tg__piece_start(n, pieces, pieces), n);
+            for (int k = 0; k < pieces; k++) {
+                const int64_t size = tg__piece_start(n, pieces, k + 1) - tg__piece_start(n, pieces, k);
+                ck_assert(size >= 1 && size <= most && size >= n / pieces && size <= n / pieces + 1);
+            }
+        }
+}
+END_TEST
+
+TG_TEST_MAIN("core/team", every_piece_is_done_once_whatever_the_number_of_workers,
+             many_small_runs_with_pauses_lose_nothing,
+             denormals_are_flushed_inside_and_the_callers_mode_is_restored, team_works_again_after_a_fork,
+             pieces_cover_everything_evenly)

@@ -1,0 +1,220 @@
+/* The GRU's element-wise kernels in every instruction set against plain C, and packed sequences. */
+#include <math.h>
+#include <string.h>
+#include <tidegate/tidegate.h>
+
+#include "check_main.h"
+#include "core/random.h"
+#include "kernels/sequence.h"
+#include "kernels/simd/table.h"
+
+enum { ROWS = 5, WIDEST = 67, ROOM = ROWS * 3 * WIDEST };
+
+typedef struct arrays { /* inputs, random, and outputs: each kernel uses what it needs */
+    tg_real b[3 * WIDEST], b_h[3 * WIDEST], gates[ROOM], h[ROOM], q[ROOM], rh[ROOM], y[ROOM], dh[ROOM],
+        drh[ROOM];
+} arrays;
+
+static void fill(arrays *a, uint64_t step)
+{
+    tg_real *x = (tg_real *)a;
+    const uint64_t key = tg__random_key(11, "arrays");
+    for (size_t i = 0; i < sizeof *a / sizeof *x; i++)
+        x[i] = (tg_real)(4 * tg__random_uniform(key, step, i) - 2);
+}
+
+/* ---- the same in plain C, with libm in double ---- */
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+static void plain_update_and_reset(arrays *a, int H)
+{
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < H; j++) {
+            tg_real *g = a->gates + i * 3 * H;
+            g[j] = (tg_real)sigmoid(g[j] + a->b[j]);
+            g[H + j] = (tg_real)sigmoid(g[H + j] + a->b[H + j]);
+            a->rh[i * H + j] = g[H + j] * a->h[i * H + j];
+        }
+}
+static void plain_output(arrays *a, int H, int stride)
+{
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < H; j++) {
+            tg_real *g = a->gates + i * 3 * H, *h = &a->h[i * H + j];
+            g[2 * H + j] = (tg_real)tanh(g[2 * H + j] + a->b[2 * H + j]);
+            *h = a->y[i * stride + j] = (tg_real)((double)g[j] * *h + (1 - (double)g[j]) * g[2 * H + j]);
+        }
+}
+static void plain_output_reset_after(arrays *a, int H, int stride)
+{
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < H; j++) {
+            tg_real *g = a->gates + i * 3 * H, *h = &a->h[i * H + j], *q = &a->q[i * H + j];
+            *q += a->b_h[2 * H + j];
+            g[j] = (tg_real)sigmoid(g[j] + a->b[j] + a->b_h[j]);
+            g[H + j] = (tg_real)sigmoid(g[H + j] + a->b[H + j] + a->b_h[H + j]);
+            g[2 * H + j] = (tg_real)tanh(g[2 * H + j] + a->b[2 * H + j] + (double)g[H + j] * *q);
+            *h = a->y[i * stride + j] = (tg_real)((double)g[j] * *h + (1 - (double)g[j]) * g[2 * H + j]);
+        }
+}
+static void plain_backward_output(arrays *a, int H)
+{
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < H; j++) {
+            tg_real *gate = a->gates + i * 3 * H, *dh = &a->dh[i * H + j];
+            const double z = gate[j], g = gate[2 * H + j], before = a->h[i * H + j], d = *dh;
+            gate[j] = (tg_real)(d * (before - g) * z * (1 - z));
+            gate[2 * H + j] = (tg_real)(d * (1 - z) * (1 - g * g));
+            *dh = (tg_real)(d * z);
+        }
+}
+static void plain_backward_reset(arrays *a, int H)
+{
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < H; j++) {
+            const double r = a->gates[i * 3 * H + H + j], before = a->h[i * H + j], d = a->drh[i * H + j];
+            a->gates[i * 3 * H + H + j] = (tg_real)(d * before * r * (1 - r));
+            a->dh[i * H + j] = (tg_real)(a->dh[i * H + j] + d * r);
+            a->rh[i * H + j] = (tg_real)(r * before);
+        }
+}
+static void plain_backward_reset_after(arrays *a, int H)
+{
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < H; j++) {
+            tg_real *gate = a->gates + i * 3 * H, *dh = &a->dh[i * H + j], *q = &a->q[i * H + j];
+            const double z = gate[j], r = gate[H + j], g = gate[2 * H + j], before = a->h[i * H + j], d = *dh;
+            const double dg = d * (1 - z) * (1 - g * g);
+            gate[j] = (tg_real)(d * (before - g) * z * (1 - z));
+            gate[H + j] = (tg_real)(dg * *q * r * (1 - r));
+            gate[2 * H + j] = (tg_real)dg;
+            *q = (tg_real)(dg * r);
+            *dh = (tg_real)(d * z);
+        }
+}
+
+static void compare(const arrays *a, const arrays *b, const char *variant, const char *kernel, int H)
+{
+    const tg_real *x = (const tg_real *)a, *y = (const tg_real *)b;
+    for (size_t i = 0; i < sizeof *a / sizeof *x; i++)
+        ck_assert_msg(fabs((double)x[i] - (double)y[i]) <= 4e-6 * fmax(1, fabs((double)y[i])),
+                      "%s, %s, H=%d: number %zu is %.9g, plain C has %.9g", variant, kernel, H, i,
+                      (double)x[i], (double)y[i]);
+}
+
+/* Within 4e-6 of the number, or of 1 if that is larger. What lies beyond the rows and columns asked for
+ * must stay as it was, too. */
+START_TEST(every_variant_agrees_with_plain_c_on_odd_sizes)
+{
+    static arrays a, b;
+    const simd_table *s = tg__simd_variant(_i);
+    if (!s) return;
+    const int sizes[] = { 1, 2, 3, 7, 15, 16, 17, 31, 33, 64, 67 };
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        const int H = sizes[k], stride = H > 33 ? H : 2 * H;
+#define COMPARE(kernel, call, plain)                                                                         \
+    do {                                                                                                     \
+        fill(&a, k);                                                                                         \
+        b = a;                                                                                               \
+        s->kernel call;                                                                                      \
+        plain;                                                                                               \
+        compare(&a, &b, s->name, #kernel, H);                                                                \
+    } while (0)
+        COMPARE(gru_update_and_reset, (ROWS, H, a.b, a.h, a.gates, a.rh), plain_update_and_reset(&b, H));
+        COMPARE(gru_output, (ROWS, H, a.b, a.gates, a.h, a.y, stride), plain_output(&b, H, stride));
+        COMPARE(gru_output_reset_after, (ROWS, H, a.b, a.b_h, a.gates, a.q, a.h, a.y, stride),
+                plain_output_reset_after(&b, H, stride));
+        COMPARE(gru_backward_output, (ROWS, H, a.h, a.gates, a.dh), plain_backward_output(&b, H));
+        COMPARE(gru_backward_reset, (ROWS, H, a.h, a.drh, a.gates, a.dh, a.rh), plain_backward_reset(&b, H));
+        COMPARE(gru_backward_reset_after, (ROWS, H, a.h, a.gates, a.q, a.dh),
+                plain_backward_reset_after(&b, H));
+    }
+}
+END_TEST
+
+/* A row of a batch also gives the same bits as the row alone, whatever the tile it falls into. */
+START_TEST(packed_product_agrees_with_plain_c_on_odd_sizes)
+{
+    enum { M = 27, K = 70, N = 75, MOST_COLUMNS = 32 };
+    static tg_real A[M * (K + 3)], B[K * N], C[M * (N + 2)], before[M * (N + 2)], alone[N];
+    static _Alignas(64) tg_real packed[K * (N + MOST_COLUMNS)];
+    const simd_table *s = tg__simd_variant(_i);
+    if (!s) return;
+    const int sizes[][3] = { { 1, 1, 1 },    { 2, 3, 5 },    { 5, 16, 8 }, { 12, 33, 17 },
+                             { 13, 64, 70 }, { 27, 75, 69 }, { 24, 32, 2 } };
+    for (size_t c = 0; c < 2 * sizeof sizes / sizeof *sizes; c++) {
+        const int m = sizes[c / 2][0], n = sizes[c / 2][1], k = sizes[c / 2][2], keep = (int)(c % 2),
+                  width = s->panel_columns;
+        ck_assert_int_le(width, MOST_COLUMNS);
+        for (int i = 0; i < M * (K + 3); i++) A[i] = (tg_real)sin(i + 1.0);
+        for (int i = 0; i < k * n; i++) B[i] = (tg_real)cos(2.0 * i);
+        for (int i = 0; i < M * (N + 2); i++) C[i] = before[i] = (tg_real)sin(3.0 * i);
+        for (int j = 0; j < (n + width - 1) / width * width; j++)
+            for (int p = 0; p < k; p++)
+                packed[(j / width * k + p) * width + j % width] = j < n ? B[p * n + j] : 0;
+        s->panel_product(m, n, k, A, k + 3, packed, keep, C, n + 2);
+        for (int i = 0; i < m; i++) {
+            for (int j = 0; j < n; j++) {
+                double wanted = keep ? before[i * (n + 2) + j] : 0;
+                for (int p = 0; p < k; p++) wanted += (double)A[i * (k + 3) + p] * B[p * n + j];
+                ck_assert_msg(fabs(C[i * (n + 2) + j] - wanted) <= 1e-5,
+                              "%s, %dx%dx%d: C[%d][%d] is %.9g, not %.9g", s->name, m, n, k, i, j,
+                              (double)C[i * (n + 2) + j], wanted);
+            }
+            ck_assert(C[i * (n + 2) + n] == before[i * (n + 2) + n]); /* nothing beyond the row */
+            memcpy(alone, before + i * (n + 2), sizeof(tg_real) * (size_t)n);
+            s->panel_product(1, n, k, A + i * (k + 3), k + 3, packed, keep, alone, n);
+            ck_assert(!memcmp(alone, C + i * (n + 2), sizeof(tg_real) * (size_t)n));
+        }
+    }
+}
+END_TEST
+
+START_TEST(packing_keeps_each_token_and_leaves_padding_out)
+{
+    enum { T = 6, B = 5, WIDTH = 2 };
+    const int lengths[B] = { 3, 0, 5, 3, 1 };
+    int room[64];
+    sequence s;
+    tg_context *cx = tg_context_new(NULL);
+    ck_assert_uint_le(tg__sequence_room(T, B), 64);
+    tg__sequence_init(&s, T, B, lengths, room);
+    ck_assert(!s.full);
+    ck_assert_int_eq(s.steps, 5);
+    ck_assert_int_eq(s.tokens, 12);
+    const int order[B] = { 2, 0, 3, 4, 1 }, active[] = { 4, 3, 3, 1, 1, 0 },
+              offset[] = { 0, 4, 7, 10, 11, 12 };
+    ck_assert(!memcmp(s.order, order, sizeof order) && !memcmp(s.active, active, sizeof active) &&
+              !memcmp(s.offset, offset, sizeof offset));
+    tg_real x[T * B * WIDTH], packed[12 * WIDTH], back[T * B * WIDTH];
+    for (int i = 0; i < T * B * WIDTH; i++) x[i] = (tg_real)(i + 1);
+    tg__sequence_pack(cx, &s, WIDTH, x, packed);
+    ck_assert(packed[0] == x[2 * WIDTH] && packed[2 * WIDTH] == x[3 * WIDTH]);
+    tg__sequence_unpack(cx, &s, WIDTH, packed, back);
+    for (int t = 0; t < T; t++)
+        for (int b = 0; b < B; b++)
+            for (int j = 0; j < WIDTH; j++) {
+                const int i = (t * B + b) * WIDTH + j;
+                ck_assert(back[i] == (t < lengths[b] ? x[i] : 0));
+            }
+    tg__sequence_init(&s, T, B, NULL, room);
+    ck_assert(s.full && s.tokens == T * B && s.steps == T);
+    tg_context_free(cx);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kernels/gru");
+    TCase *all = tcase_create("all");
+    tcase_add_loop_test(all, every_variant_agrees_with_plain_c_on_odd_sizes, 0, 3);
+    tcase_add_loop_test(all, packed_product_agrees_with_plain_c_on_odd_sizes, 0, 3);
+    tcase_add_test(all, packing_keeps_each_token_and_leaves_padding_out);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,436 @@
+/* The recurrent layer: lengths, states, directions, steps against sequences, threads. */
+#include <math.h>
+#include <string.h>
+#include <tidegate/tidegate.h>
+
+#include "check_main.h"
+#include "core/context.h"
+#include "core/team.h"
+
+enum { I = 6, H = 10 };
+
+/* Where bits cannot be equal: 1e-12 in double, 1e-5 of the largest element in float. */
+static void assert_near(const tg_real *a, const tg_real *b, size_t n, const char *what)
+{
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)b[i]));
+    const double bound = sizeof(tg_real) == 8 ? 1e-12 : 1e-5 * largest;
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= bound, "%s: element %zu is %.9g, not %.9g", what,
+                      i, (double)a[i], (double)b[i]);
+}
+
+typedef struct fixture {
+    tg_context *cx;
+    tg_params *ps;
+    tg_tape *t;
+    tg_rnn *rnn;
+} fixture;
+
+static fixture fixture_new(const tg_rnn_config *config)
+{
+    fixture f = { .cx = tg_context_new(&(tg_context_config){ .seed = 4, .threads = 2 }) };
+    f.ps = tg_params_new(f.cx);
+    f.rnn = tg_rnn_new(f.ps, "rnn", I, H, config);
+    f.t = tg_tape_new(f.cx);
+    return f;
+}
+
+static void fill(tg_real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = (tg_real)sin(0.7 * (double)i + 1);
+}
+
+static const tg_rnn_config configs[] = {
+    { .cell = TG_GRU },
+    { .cell = TG_GRU, .layers = 3 },
+    { .cell = TG_GRU_RESET_AFTER, .layers = 2 },
+    { .cell = TG_GRU, .layers = 2, .bidirectional = true },
+    { .cell = TG_GRU_RESET_AFTER, .bidirectional = true },
+};
+enum { CONFIGS = sizeof configs / sizeof *configs };
+
+START_TEST(steps_equal_sequences)
+{
+    enum { T = 9, B = 3 };
+    for (int c = 0; c < CONFIGS; c++) {
+        if (configs[c].bidirectional) continue;
+        fixture f = fixture_new(&configs[c]);
+        tg_real x[T * B * I];
+        fill(x, T * B * I);
+        tg_tape_begin(f.t, TG_EVAL);
+        tg_tensor *in = tg_input(f.t, 3, (int[]){ T, B, I }, x);
+        tg_state whole, state = tg_state_new(f.cx, f.rnn, B);
+        tg_tensor *y = tg_rnn_run(f.rnn, f.t, in, NULL, NULL, &whole);
+        for (int t = 0; t < T; t++)
+            assert_near(tg_rnn_step(f.rnn, f.t, tg_row(f.t, in, t), &state, &state)->data,
+                        y->data + t * B * H, B * H, "a step's output");
+        assert_near(state.h->data, whole.h->data, tg_tensor_size(whole.h), "the state");
+        ck_assert_msg(tg_context_ok(f.cx), "%s", tg_context_message(f.cx));
+        tg_context_free(f.cx);
+    }
+}
+END_TEST
+
+START_TEST(two_halves_with_carried_state_equal_the_whole)
+{
+    enum { T = 8, B = 2 };
+    fixture f = fixture_new(&configs[1]);
+    tg_real x[T * B * I];
+    fill(x, T * B * I);
+    tg_state carried = tg_state_new(f.cx, f.rnn, B), after;
+    tg_tape_begin(f.t, TG_TRAIN);
+    tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, (int[]){ T / 2, B, I }, x), NULL, &carried, &after);
+    for (size_t i = 0; i < tg_tensor_size(carried.h); i++)
+        ck_assert(carried.h->data[i] == 0); /* in is left alone */
+    tg_state_keep(&carried, &after);
+    tg_tape_begin(f.t, TG_TRAIN);
+    tg_tensor *second = tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, (int[]){ T / 2, B, I }, x + T / 2 * B * I),
+                                   NULL, &carried, NULL);
+    tg_tape *t2 = tg_tape_new(f.cx);
+    tg_tape_begin(t2, TG_EVAL);
+    tg_tensor *whole = tg_rnn_run(f.rnn, t2, tg_input(t2, 3, (int[]){ T, B, I }, x), NULL, NULL, NULL);
+    assert_near(second->data, whole->data + T / 2 * B * H, T / 2 * B * H, "the second half");
+    tg_context_free(f.cx);
+}
+END_TEST
+
+/* Each row of a padded batch, of any length, gives what it gives alone: outputs, state, gradients of its
+ * input; and padding gives 0 and gets no gradient, even if some arrives there. */
+START_TEST(padded_batches_equal_unpadded_singles)
+{
+    enum { T = 7, B = 5 };
+    const int lengths[B] = { 4, 7, 0, 1, 4 };
+    for (int c = 0; c < CONFIGS; c++) {
+        fixture f = fixture_new(&configs[c]);
+        const int width = configs[c].bidirectional ? 2 * H : H,
+                  parts = (configs[c].layers ? configs[c].layers : 1) * width / H;
+        tg_real x[T * B * I], dy[T * B * 2 * H];
+        fill(x, T * B * I);
+        fill(dy, T * B * 2 * H);
+        tg_tape_begin(f.t, TG_TRAIN);
+        tg_state state;
+        tg_tensor *in = tg_input(f.t, 3, (int[]){ T, B, I }, x),
+                  *y = tg_rnn_run(f.rnn, f.t, in, lengths, NULL, &state);
+        ck_assert_int_eq(tg_tape_backward_from(f.t, 1, &y, (const tg_real *const[]){ dy }), TG_OK);
+        for (int b = 0; b < B; b++) {
+            for (int t = lengths[b]; t < T; t++)
+                for (int j = 0; j < width; j++) ck_assert(y->data[(t * B + b) * width + j] == 0);
+            for (int t = lengths[b]; t < T; t++)
+                for (int j = 0; j < I; j++) ck_assert(in->grad[(t * B + b) * I + j] == 0);
+            if (!lengths[b]) {
+                for (int k = 0; k < parts; k++)
+                    for (int j = 0; j < H; j++) ck_assert(state.h->data[(k * B + b) * H + j] == 0);
+                continue;
+            }
+            tg_tape *alone = tg_tape_new(f.cx);
+            tg_real x1[T * I], dy1[T * 2 * H];
+            for (int t = 0; t < lengths[b]; t++) {
+                memcpy(x1 + t * I, x + (t * B + b) * I, sizeof(tg_real) * I);
+                memcpy(dy1 + t * width, dy + (t * B + b) * width, sizeof(tg_real) * (size_t)width);
+            }
+            tg_tape_begin(alone, TG_TRAIN);
+            tg_state state1;
+            tg_tensor *in1 = tg_input(alone, 3, (int[]){ lengths[b], 1, I }, x1),
+                      *y1 = tg_rnn_run(f.rnn, alone, in1, NULL, NULL, &state1);
+            ck_assert_int_eq(tg_tape_backward_from(alone, 1, &y1, (const tg_real *const[]){ dy1 }), TG_OK);
+            for (int t = 0; t < lengths[b]; t++) {
+                assert_near(y1->data + t * width, y->data + (t * B + b) * width, (size_t)width, "an output");
+                assert_near(in1->grad + t * I, in->grad + (t * B + b) * I, I, "an input's gradient");
+            }
+            for (int k = 0; k < parts; k++)
+                assert_near(state1.h->data + k * H, state.h->data + (k * B + b) * H, H, "a state");
+        }
+        tg_context_free(f.cx);
+    }
+}
+END_TEST
+
+START_TEST(length_zero_gives_the_state_that_went_in)
+{
+    enum { T = 3, B = 2 };
+    fixture f = fixture_new(&configs[0]);
+    tg_real x[T * B * I], h0[B * H];
+    fill(x, T * B * I);
+    fill(h0, B * H);
+    tg_tape_begin(f.t, TG_TRAIN);
+    tg_state in = { tg_input(f.t, 3, (int[]){ 1, B, H }, h0) }, out;
+    tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, (int[]){ T, B, I }, x), (const int[]){ 0, 2 }, &in, &out);
+    ck_assert(!memcmp(out.h->data, h0, sizeof(tg_real) * H));
+    ck_assert(memcmp(out.h->data + H, h0 + H, sizeof(tg_real) * H));
+    ck_assert_int_eq(tg_tape_backward_from(f.t, 1, &out.h, (const tg_real *const[]){ h0 }), TG_OK);
+    ck_assert(!memcmp(in.h->grad, h0, sizeof(tg_real) * H)); /* and the gradient goes straight back */
+    tg_context_free(f.cx);
+}
+END_TEST
+
+START_TEST(reverse_direction_is_the_forward_one_on_the_reversed_row)
+{
+    enum { T = 5, B = 2 };
+    const int lengths[B] = { 5, 3 };
+    fixture f = fixture_new(&(tg_rnn_config){ .bidirectional = true });
+    tg_rnn *plain = tg_rnn_new(f.ps, "plain", I, H, NULL);
+    tg_real x[T * B * I], reversed[T * B * I] = { 0 }, value[H * H];
+    fill(x, T * B * I);
+    for (int b = 0; b < B; b++)
+        for (int t = 0; t < lengths[b]; t++)
+            memcpy(reversed + (t * B + b) * I, x + ((lengths[b] - 1 - t) * B + b) * I, sizeof(tg_real) * I);
+    static const char *const names[] = {
+        "W_xz", "W_hz", "b_z", "W_xr", "W_hr", "b_r", "W_xg", "W_hg", "b_g"
+    };
+    for (int k = 0; k < 9; k++) {
+        char from[64], to[64];
+        const size_t n = (size_t[]){ I * H, H * H, H }[k % 3];
+        snprintf(from, sizeof from, "rnn/layer0/reverse/%s", names[k]);
+        snprintf(to, sizeof to, "plain/layer0/forward/%s", names[k]);
+        ck_assert_int_eq(tg_params_get(f.ps, from, value, n), TG_OK);
+        ck_assert_int_eq(tg_params_set(f.ps, to, value, n), TG_OK);
+    }
+    tg_tape_begin(f.t, TG_EVAL);
+    tg_tensor *y = tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, (int[]){ T, B, I }, x), lengths, NULL, NULL);
+    tg_tensor *z =
+        tg_rnn_run(plain, f.t, tg_input(f.t, 3, (int[]){ T, B, I }, reversed), lengths, NULL, NULL);
+    ck_assert_msg(tg_context_ok(f.cx), "%s", tg_context_message(f.cx));
+    for (int b = 0; b < B; b++)
+        for (int t = 0; t < lengths[b]; t++)
+            assert_near(y->data + (t * B + b) * 2 * H + H, z->data + ((lengths[b] - 1 - t) * B + b) * H, H,
+                        "a reversed output");
+    tg_context_free(f.cx);
+}
+END_TEST
+
+/* ---- the same bits for any number of workers ---- */
+
+typedef struct outcome {
+    size_t n;
+    tg_real *bits; /* outputs, then gradients of the input and of all weights */
+    int worked;
+} outcome;
+
+static outcome train_step(int threads, const tg_rnn_config *config, int T, int B, int i, int h,
+                          const int *lengths)
+{
+    tg__team_cores_override = threads;
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 9, .threads = threads });
+    tg__team_cores_override = 0;
+    tg_params *ps = tg_params_new(cx);
+    tg_rnn *rnn = tg_rnn_new(ps, "rnn", i, h, config);
+    tg_linear *out = tg_linear_new(ps, "out", config->bidirectional ? 2 * h : h, 40, NULL);
+    tg_tape *t = tg_tape_new(cx);
+    const size_t nx = (size_t)T * (size_t)B * (size_t)i;
+    tg_real *x = malloc(nx * sizeof *x);
+    int *id = malloc((size_t)T * (size_t)B * sizeof *id);
+    fill(x, nx);
+    for (int k = 0; k < T * B; k++) id[k] = k % 40;
+    outcome o = { 0 };
+    for (int k = 0; k < 300 && (!k || (threads > 1 && o.worked < 2));
+         k++) { /* until another worker was awake in time */
+        tg_params_zero_gradients(ps);
+        tg_context_set_step(cx, k % 2); /* from another step and back: the same dropout masks */
+        tg_tape_begin(t, TG_TRAIN);
+        tg_context_set_step(cx, 0);
+        tg_tape_begin(t, TG_TRAIN);
+        tg_tensor *in = tg_input(t, 3, (int[]){ T, B, i }, x),
+                  *y = tg_rnn_run(rnn, t, in, lengths, NULL, NULL);
+        tg_tensor *loss = tg_cross_entropy(t, tg_linear_run(out, t, y), id, NULL);
+        ck_assert_int_eq(tg_tape_backward(t, loss), TG_OK);
+        tg_params_clip_norm(ps, (tg_real)0.1);
+        o = (outcome){ .worked = tg__team_worked(cx),
+                       .bits = realloc(o.bits,
+                                       (tg_tensor_size(y) + nx + tg_params_size(ps) + 1) * sizeof *o.bits) };
+        memcpy(o.bits, y->data, tg_tensor_size(y) * sizeof *o.bits);
+        o.n = tg_tensor_size(y);
+        memcpy(o.bits + o.n, in->grad, nx * sizeof *o.bits);
+        o.n += nx;
+        for (int p = 0; p < tg_params_count(ps); p++) {
+            tg_parameter_info info;
+            tg_params_info(ps, p, &info);
+            ck_assert_int_eq(tg_params_get_gradient(ps, info.name, o.bits + o.n, info.size), TG_OK);
+            o.n += info.size;
+        }
+        o.bits[o.n++] = *loss->data;
+    }
+    free(x);
+    free(id);
+    tg_context_free(cx);
+    return o;
+}
+
+START_TEST(same_bits_for_1_2_3_and_8_workers_and_on_every_repeat)
+{
+    static const struct {
+        tg_rnn_config config;
+        int T, B, I, H;
+        bool ragged;
+    } cases[] = {
+        { { .cell = TG_GRU, .layers = 2, .dropout = (tg_real)0.2 }, 12, 40, 50, 96, true },
+        { { .cell = TG_GRU_RESET_AFTER, .layers = 2 }, 20, 33, 64, 64, false },
+        { { .cell = TG_GRU, .bidirectional = true }, 15, 70, 31, 65, true },
+        { { .cell = TG_GRU }, 200, 1, 128, 128, false },
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        int lengths[128];
+        for (int b = 0; b < cases[c].B; b++) lengths[b] = b * 7 % (cases[c].T + 1);
+        const int *ragged = cases[c].ragged ? lengths : NULL;
+        outcome one = train_step(1, &cases[c].config, cases[c].T, cases[c].B, cases[c].I, cases[c].H, ragged);
+        ck_assert_int_eq(one.worked, 1);
+        const int workers[] = { 1, 2, 3, 8, 8, 2 };
+        for (size_t w = 0; w < sizeof workers / sizeof *workers; w++) {
+            outcome many = train_step(workers[w], &cases[c].config, cases[c].T, cases[c].B, cases[c].I,
+                                      cases[c].H, ragged);
+            ck_assert_uint_eq(many.n, one.n);
+            ck_assert_msg(!memcmp(many.bits, one.bits, one.n * sizeof *one.bits),
+                          "case %zu: %d workers give other bits", c, workers[w]);
+            if (workers[w] > 1)
+                ck_assert_msg(many.worked > 1, "case %zu: of %d workers only one worked", c, workers[w]);
+            free(many.bits);
+        }
+        free(one.bits);
+    }
+}
+END_TEST
+
+/* ---- errors ---- */
+
+static void assert_fails(fixture *f, tg_status status, const char *part)
+{
+    ck_assert_msg(tg_context_status(f->cx) == status, "%s", tg_context_message(f->cx));
+    ck_assert_msg(strstr(tg_context_message(f->cx), part) != NULL, "'%s' does not say '%s'",
+                  tg_context_message(f->cx), part);
+    tg_context_clear(f->cx);
+}
+
+START_TEST(wrong_arguments_fail_with_their_numbers)
+{
+    fixture f = fixture_new(NULL);
+    tg_rnn *two_ways = tg_rnn_new(f.ps, "both", I, H, &(tg_rnn_config){ .bidirectional = true });
+    tg_real x[2 * 3 * I] = { 0 };
+    const int shape[3] = { 2, 3, I };
+    tg_state wrong = { tg_tensor_new(f.cx, 3, (int[]){ 1, 4, H }) }, right = tg_state_new(f.cx, f.rnn, 3);
+    tg_tape_begin(f.t, TG_TRAIN);
+    tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, (int[]){ 2, I, 3 }, x), NULL, NULL, NULL);
+    assert_fails(&f, TG_ERR_SHAPE, "x is [2,6,3], it takes [T,B,6]");
+    tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, shape, x), (const int[]){ 1, 3, 2 }, NULL, NULL);
+    assert_fails(&f, TG_ERR_ARGUMENT, "the length of row 1 is 3, outside 0..2");
+    tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, shape, x), (const int[]){ 1, 1, -1 }, NULL, NULL);
+    assert_fails(&f, TG_ERR_ARGUMENT, "row 2 is -1");
+    tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, shape, x), NULL, &wrong, NULL);
+    assert_fails(&f, TG_ERR_SHAPE, "the state is [1,4,10], it takes [1,3,10]");
+    tg_rnn_run(two_ways, f.t, tg_input(f.t, 3, shape, x), NULL, &right, NULL);
+    assert_fails(&f, TG_ERR_ARGUMENT, "reverse direction");
+    tg_rnn_step(two_ways, f.t, tg_input(f.t, 2, (int[]){ 3, I }, x), NULL, NULL);
+    assert_fails(&f, TG_ERR_ARGUMENT, "two directions");
+    tg_rnn_new(f.ps, "late", I, H, NULL);
+    assert_fails(&f, TG_ERR_STATE, "frozen");
+    tg_context_free(f.cx);
+}
+END_TEST
+
+START_TEST(layer_born_in_error_keeps_failing_with_a_sentence)
+{
+    fixture f = fixture_new(NULL);
+    tg_rnn *no_size = tg_rnn_new(f.ps, "none", 0, H, NULL);
+    assert_fails(&f, TG_ERR_ARGUMENT, "input size 0, hidden size 10");
+    tg_linear *twice = (tg_linear_new(f.ps, "out", 2, 2, NULL), tg_linear_new(f.ps, "out", 2, 2, NULL));
+    assert_fails(&f, TG_ERR_EXISTS, "'out/W'");
+    tg_rnn_new(f.ps, "dropped", I, H, &(tg_rnn_config){ .dropout = 1 });
+    assert_fails(&f, TG_ERR_ARGUMENT, "dropout 1 is outside [0, 1)");
+    const tg_real x[4] = { 0 };
+    for (int k = 0; k < 2; k++) {
+        tg_tape_begin(f.t, TG_EVAL);
+        tg_rnn_run(no_size, f.t, tg_input(f.t, 3, (int[]){ 2, 2, 1 }, x), NULL, NULL, NULL);
+        assert_fails(&f, TG_ERR_STATE, "could not be made");
+        tg_linear_run(twice, f.t, tg_input(f.t, 2, (int[]){ 2, 2 }, x));
+        assert_fails(&f, TG_ERR_STATE, "could not be made");
+        tg_rnn_run(NULL, f.t, tg_input(f.t, 3, (int[]){ 2, 2, 1 }, x), NULL, NULL, NULL);
+        assert_fails(&f, TG_ERR_STATE, "could not be made");
+    }
+    tg_context_free(f.cx);
+}
+END_TEST
+
+START_TEST(shared_parameters_serve_another_context_and_cannot_be_trained)
+{
+    enum { T = 3, B = 2 };
+    fixture f = fixture_new(&configs[1]);
+    tg_real x[T * B * I];
+    fill(x, T * B * I);
+    tg_tape_begin(f.t, TG_EVAL);
+    tg_tensor *y = tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, (int[]){ T, B, I }, x), NULL, NULL, NULL);
+    fixture other = { .cx = tg_context_new(NULL) };
+    other.ps = tg_params_share(other.cx, f.ps);
+    other.rnn = tg_rnn_new(other.ps, "rnn", I, H, &configs[1]);
+    other.t = tg_tape_new(other.cx);
+    tg_tape_begin(other.t, TG_EVAL);
+    tg_tensor *z =
+        tg_rnn_run(other.rnn, other.t, tg_input(other.t, 3, (int[]){ T, B, I }, x), NULL, NULL, NULL);
+    ck_assert_msg(tg_context_ok(other.cx), "%s", tg_context_message(other.cx));
+    ck_assert(!memcmp(y->data, z->data, sizeof(tg_real) * T * B * H));
+    tg_tape_begin(other.t, TG_TRAIN);
+    tg_rnn_run(other.rnn, other.t, tg_input(other.t, 3, (int[]){ T, B, I }, x), NULL, NULL, NULL);
+    assert_fails(&other, TG_ERR_STATE, "read only");
+    tg_rnn_run(f.rnn, other.t, tg_input(other.t, 3, (int[]){ T, B, I }, x), NULL, NULL, NULL);
+    assert_fails(&other, TG_ERR_STATE, "different contexts");
+    tg_context_free(other.cx);
+    tg_context_free(f.cx);
+}
+END_TEST
+
+/* ---- memory ---- */
+
+static long allocations;
+static void *count_allocate(void *user, size_t bytes)
+{
+    (void)user;
+    allocations++;
+    return malloc(bytes);
+}
+static void count_release(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+START_TEST(steady_training_step_allocates_nothing)
+{
+    enum { T = 20, B = 8 };
+    tg_context *cx = tg_context_new(
+        &(tg_context_config){ .seed = 1, .allocate = count_allocate, .release = count_release });
+    tg_params *ps = tg_params_new(cx);
+    tg_embedding *embed = tg_embedding_new(ps, "embed", 30, I);
+    tg_rnn *rnn = tg_rnn_new(ps, "rnn", I, H,
+                             &(tg_rnn_config){ .layers = 2, .bidirectional = true, .dropout = (tg_real)0.1 });
+    tg_linear *out = tg_linear_new(ps, "out", 2 * H, 30, NULL);
+    tg_optimizer *adam = tg_adam_new(ps, NULL);
+    tg_tape *t = tg_tape_new(cx);
+    int id[T * B], lengths[B];
+    for (int i = 0; i < T * B; i++) id[i] = i % 30;
+    long steady = 0;
+    for (int k = 0; k < 80; k++) {
+        for (int b = 0; b < B; b++)
+            lengths[b] = k < 2 ? T : (b + k) % (T + 1); /* full, then ragged with a period of T+1 */
+        tg_tape_begin(t, TG_TRAIN);
+        tg_tensor *y = tg_rnn_run(rnn, t, tg_embedding_run(embed, t, id, T, B), lengths, NULL, NULL);
+        tg_tensor *loss = tg_cross_entropy(t, tg_linear_run(out, t, tg_dropout(t, y, (tg_real)0.1)), id,
+                                           &(tg_cross_entropy_config){ .lengths = lengths });
+        ck_assert_int_eq(tg_tape_backward(t, loss), TG_OK);
+        tg_params_clip_norm(ps, 1);
+        ck_assert_int_eq(tg_optimizer_step(adam), TG_OK);
+        if (k == T + 5) steady = allocations; /* every shape was there once */
+    }
+#if defined(TG_DEBUG_ARENA) && TG_DEBUG_ARENA
+    ck_assert_int_gt(allocations, steady); /* every piece is a block of its own there */
+#else
+    ck_assert_int_eq(allocations, steady);
+#endif
+    tg_context_free(cx);
+}
+END_TEST
+
+TG_TEST_MAIN("layers/rnn", steps_equal_sequences, two_halves_with_carried_state_equal_the_whole,
+             padded_batches_equal_unpadded_singles, length_zero_gives_the_state_that_went_in,
+             reverse_direction_is_the_forward_one_on_the_reversed_row,
+             same_bits_for_1_2_3_and_8_workers_and_on_every_repeat, wrong_arguments_fail_with_their_numbers,
+             layer_born_in_error_keeps_failing_with_a_sentence,
+             shared_parameters_serve_another_context_and_cannot_be_trained,
+             steady_training_step_allocates_nothing)
