@@ -1,0 +1,49 @@
+/* checkpoint/layout.h -- where everything stands in a checkpoint; saving and restoring share these tables.
+ *
+ *     /                          format, format_version, library_version, precision, task
+ *     /parameters/<name>         one dataset a parameter
+ *     /optimizer                 kind, lr, steps, settings; /optimizer/<moment>/<name> one dataset a parameter
+ *     /training                  seed, random_step; with a tg_progress its fields
+ *     /training/schedule         kind and the fields of tg_schedule
+ *     /training/states/0/h       carried states
+ *     /run                       openblas_version, openblas_core, simd_variant: not compared
+ *     and whatever the caller adds. docs/checkpoint.md says it at length.                         */
+#ifndef CHECKPOINT_LAYOUT_H
+#define CHECKPOINT_LAYOUT_H
+
+#include <tidegate/checkpoint.h>
+
+#include "core/context.h"
+#include "params/params.h"
+
+#define CHECKPOINT_FORMAT    "tidegate"
+#define CHECKPOINT_PRECISION (TG_DOUBLE ? "float64" : "float32")
+#define CHECKPOINT_REAL      (TG_DOUBLE ? TG_FLOAT64 : TG_FLOAT32)
+enum { CHECKPOINT_VERSION = 1 };
+
+/* One field of a struct that is saved as one value. */
+typedef struct field {
+    const char *path;
+    enum { FIELD_INT64, FIELD_INT, FIELD_BOOL, FIELD_DOUBLE, FIELD_REAL } kind;
+    size_t offset;
+} field;
+
+extern const field tg__progress_field[], tg__schedule_field[]; /* up to a NULL path */
+
+/* A path of an archive, put together. Paths too long for an archive are cut, and refused there. */
+typedef struct path_text {
+    char s[1100];
+} path_text;
+path_text tg__path(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The context of what is to be saved or restored; NULL: nothing was given. */
+tg_context *tg__checkpoint_context(const tg_checkpoint *c);
+int tg__checkpoint_states(const tg_checkpoint *c);
+
+/* Checks that hold for saving and restoring: the context is not in error, what was given fits together. */
+tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who);
+
+/* Is this the archive of a checkpoint, of a version that we can read? */
+tg_status tg__checkpoint_check_root(tg_context *cx, const tg_archive *a);
+
+#endif

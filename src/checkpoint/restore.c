@@ -1,0 +1,293 @@
+/* checkpoint/restore.c -- looks at everything first, and only then changes anything. */
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "checkpoint/layout.h"
+#include "hdf5/sealed.h"
+#include "optim/optimizer.h"
+#include "tensor/archive.h"
+
+typedef struct restore {
+    tg_context *cx;
+    const tg_archive *a;
+    const char *file; /* for messages */
+    const tg_checkpoint *c;
+
+    tg_progress progress; /* as the file has them, until all is known to fit */
+    tg_schedule schedule;
+    int64_t steps, random_step;
+    double lr;
+} restore;
+
+/* ---- looking ---- */
+
+/* The value at `path`, if it is one of that type. */
+static tg_status get_value(const restore *r, const char *path, tg_type type, const void **value)
+{
+    const tg_entry *e = tg__archive_find(r->a, path);
+    if (!e) return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: there is no '%s' in it", r->file, path);
+    *value = e->data;
+    if (e->type == type && !e->array) return TG_OK;
+    return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: '%s' is %s, not %s", r->file, path,
+                           tg__archive_describe(e->type, e->array, e->rank, e->dim).s,
+                           tg__archive_describe(type, false, 0, NULL).s);
+}
+
+static tg_status get_field(const restore *r, const field *f, void *object)
+{
+    const bool number = f->kind == FIELD_DOUBLE || f->kind == FIELD_REAL;
+    const void *value = NULL;
+    const tg_status s = get_value(r, f->path, number ? TG_FLOAT64 : TG_INT64, &value);
+    void *at = (char *)object + f->offset;
+    if (s) return s;
+    const int64_t integer = number ? 0 : *(const int64_t *)value;
+    const double real = number ? *(const double *)value : 0;
+    const bool fits = f->kind == FIELD_INT    ? integer >= INT_MIN && integer <= INT_MAX
+                      : f->kind == FIELD_BOOL ? integer == 0 || integer == 1
+                                              : true;
+    if (!fits)
+        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: '%s' is %lld", r->file, f->path,
+                               (long long)integer);
+    switch (f->kind) {
+    case FIELD_INT64: *(int64_t *)at = integer; break;
+    case FIELD_INT: *(int *)at = (int)integer; break;
+    case FIELD_BOOL: *(bool *)at = integer; break;
+    case FIELD_DOUBLE: *(double *)at = real; break;
+    case FIELD_REAL: *(tg_real *)at = (tg_real)real; break;
+    }
+    return TG_OK;
+}
+
+/* Is there a dataset of this library's numbers and this shape? */
+static tg_status check_array(const restore *r, const char *path, int rank, const int dim[])
+{
+    const tg_entry *e = tg__archive_find(r->a, path);
+    const archive_text wanted = tg__archive_describe(CHECKPOINT_REAL, true, rank, dim);
+    if (!e)
+        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: there is no dataset '%s'; %s is needed", r->file,
+                               path, wanted.s);
+    const bool typed = e->array && e->type == CHECKPOINT_REAL;
+    bool same = typed && e->rank == rank;
+    for (int i = 0; same && i < rank; i++) same = e->dim[i] == dim[i];
+    if (same) return TG_OK;
+    return tg_context_note(r->cx, typed ? TG_ERR_SHAPE : TG_ERR_FORMAT,
+                           "%s: dataset '%s' is %s; %s is needed", r->file, path,
+                           tg__archive_describe(e->type, e->array, e->rank, e->dim).s, wanted.s);
+}
+
+/* Every parameter has its dataset below `group`, and every dataset there its parameter. */
+static tg_status check_views(const restore *r, const tg_params *ps, const char *group)
+{
+    const size_t n = strlen(group);
+    for (int i = 0; i < ps->views; i++) {
+        const param_view *v = &ps->view[i];
+        const tg_status s = check_array(r, tg__path("%s/%s", group, v->name).s, v->rank, v->dim);
+        if (s) return s;
+    }
+    for (int i = 0; i < tg_archive_count(r->a); i++) {
+        tg_entry e;
+        tg_archive_entry(r->a, i, &e);
+        if (strncmp(e.path, group, n) || e.path[n] != '/' || tg__params_find(ps, e.path + n + 1)) continue;
+        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: dataset '%s', %s, has no place in this model",
+                               r->file, e.path, tg__archive_describe(e.type, e.array, e.rank, e.dim).s);
+    }
+    return TG_OK;
+}
+
+static tg_status check_params(const restore *r)
+{
+    const tg_params *ps = r->c->params;
+    if (ps->source)
+        return tg_context_note(r->cx, TG_ERR_STATE,
+                               "%s: not loaded: these parameters are shared, and read only", r->file);
+    const tg_status s = check_views(r, ps, "parameters");
+    if (s || r->c->allow_nonfinite) return s;
+    for (int i = 0; i < ps->views; i++) {
+        tg_parameter_info info;
+        tg_params_info(ps, i, &info);
+        const tg_real *data = tg__archive_find(r->a, tg__path("parameters/%s", info.name).s)->data;
+        const size_t bad = tg__first_nonfinite(data, info.size);
+        if (bad < info.size)
+            return tg_context_note(r->cx, TG_ERR_NUMBER, "%s: dataset 'parameters/%s': element %zu is %g",
+                                   r->file, info.name, bad, (double)data[bad]);
+    }
+    return TG_OK;
+}
+
+static tg_status check_optimizer(restore *r)
+{
+    tg_optimizer *o = r->c->optimizer;
+    const void *kind, *steps, *lr;
+    tg_status s = get_value(r, "optimizer/kind", TG_TEXT, &kind);
+    if (s) return s;
+    if (strcmp(kind, tg_optimizer_name(o)))
+        return tg_context_note(r->cx, TG_ERR_FORMAT,
+                               "%s: was trained with the optimizer '%.40s'; this one is '%s'", r->file,
+                               (const char *)kind, tg_optimizer_name(o));
+    if ((s = get_value(r, "optimizer/steps", TG_INT64, &steps)) ||
+        (s = get_value(r, "optimizer/lr", TG_FLOAT64, &lr)))
+        return s;
+    r->steps = *(const int64_t *)steps;
+    r->lr = *(const double *)lr;
+    if (!(r->lr >= 0 && r->lr < (double)INFINITY))
+        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: 'optimizer/lr' is %g", r->file, r->lr);
+    if (r->steps < 0)
+        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: 'optimizer/steps' is %lld", r->file,
+                               (long long)r->steps);
+    for (int k = 0; !s && k < tg__optimizer_moments(o); k++)
+        s = check_views(r, tg__optimizer_params(o),
+                        tg__path("optimizer/%s", tg__optimizer_moment_name(o, k)).s);
+    return s;
+}
+
+static tg_status check_states(const restore *r)
+{
+    const int n = tg__checkpoint_states(r->c);
+    for (int i = 0; i < n; i++) {
+        const tg_tensor *h = r->c->states[i].h;
+        const tg_status s = check_array(r, tg__path("training/states/%d/h", i).s, h->rank, h->dim);
+        if (s) return s;
+    }
+    if (tg_archive_has(r->a, tg__path("training/states/%d/h", n).s))
+        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: holds more than the %d states asked for", r->file,
+                               n);
+    return TG_OK;
+}
+
+static tg_status check_schedule(restore *r)
+{
+    const void *kind;
+    tg_status s = get_value(r, "training/schedule/kind", TG_TEXT, &kind);
+    if (!s && !tg_schedule_kind_named(kind, &r->schedule.kind))
+        s = tg_context_note(r->cx, TG_ERR_FORMAT,
+                            "%s: 'training/schedule/kind' is '%.40s', which is no schedule", r->file,
+                            (const char *)kind);
+    for (const field *f = tg__schedule_field; !s && f->path; f++) s = get_field(r, f, &r->schedule);
+    return s;
+}
+
+/* A run goes on with the numbers it would have drawn: they hang on the seed. */
+static tg_status check_progress(restore *r)
+{
+    const void *value;
+    tg_status s = get_value(r, "training/seed", TG_INT64, &value);
+    if (s) return s;
+    const uint64_t seed = (uint64_t) * (const int64_t *)value;
+    if (seed != tg_context_seed(r->cx))
+        return tg_context_note(
+            r->cx, TG_ERR_STATE,
+            "%s: its run has the seed %llu, this context has %llu: make the context with the run's seed",
+            r->file, (unsigned long long)seed, (unsigned long long)tg_context_seed(r->cx));
+    for (const field *f = tg__progress_field; !s && f->path; f++) s = get_field(r, f, &r->progress);
+    return s;
+}
+
+static tg_status check_precision(const restore *r)
+{
+    const char *precision = tg__archive_find(r->a, "precision")->data;
+    if (!strcmp(precision, CHECKPOINT_PRECISION)) return TG_OK;
+    return tg_context_note(
+        r->cx, TG_ERR_FORMAT,
+        "%s: holds %.40s numbers, and this is the library of %s: load it with the other one "
+        "(libtidegate is float32, libtidegate-double float64)",
+        r->file, precision, CHECKPOINT_PRECISION);
+}
+
+static tg_status check_all(restore *r)
+{
+    const tg_checkpoint *c = r->c;
+    tg_status s = tg__checkpoint_check_root(r->cx, r->a);
+    if (!s) s = check_precision(r);
+    if (!s && c->params) s = check_params(r);
+    if (!s && c->optimizer) s = check_optimizer(r);
+    if (!s && c->states) s = check_states(r);
+    if (!s && c->schedule) s = check_schedule(r);
+    if (!s && c->progress) s = check_progress(r);
+    if (!s && (c->progress || c->optimizer)) {
+        const field step = { "training/random_step", FIELD_INT64, offsetof(restore, random_step) };
+        s = get_field(r, &step, r);
+    }
+    return s;
+}
+
+/* ---- changing: none of this can fail ---- */
+
+static void set_views(const restore *r, const tg_params *ps, const char *group, tg_real *flat)
+{
+    for (int i = 0; i < ps->views; i++)
+        tg__params_scatter(&ps->view[i], flat,
+                           tg__archive_find(r->a, tg__path("%s/%s", group, ps->view[i].name).s)->data);
+}
+
+static void set_all(const restore *r)
+{
+    const tg_checkpoint *c = r->c;
+    tg_optimizer *o = c->optimizer;
+    if (c->params) set_views(r, c->params, "parameters", c->params->value);
+    for (int k = 0; o && k < tg__optimizer_moments(o); k++)
+        set_views(r, tg__optimizer_params(o), tg__path("optimizer/%s", tg__optimizer_moment_name(o, k)).s,
+                  tg__optimizer_moment(o, k));
+    if (o) tg__optimizer_restore(o, r->steps, r->lr);
+    for (int i = 0; i < tg__checkpoint_states(c); i++) {
+        tg_tensor *h = c->states[i].h;
+        memcpy(h->data, tg__archive_find(r->a, tg__path("training/states/%d/h", i).s)->data,
+               tg__size(h) * sizeof *h->data);
+    }
+    if (c->schedule) *c->schedule = r->schedule;
+    if (c->progress) *c->progress = r->progress;
+    if (c->progress || o) tg_context_set_step(r->cx, r->random_step);
+}
+
+tg_status tg_checkpoint_restore(const tg_archive *a, const tg_checkpoint *c)
+{
+    tg_status s = tg__checkpoint_check(c, "tg_checkpoint_restore");
+    if (s) return s;
+    restore r = { .cx = tg__checkpoint_context(c), .a = a, .c = c };
+    if (!a) return tg_context_note(r.cx, TG_ERR_ARGUMENT, "tg_checkpoint_restore: there is no archive");
+    r.file = a->source ? a->source : "archive";
+    s = check_all(&r);
+    if (!s) set_all(&r);
+    return s;
+}
+
+/* ---- files ---- */
+
+tg_status tg_checkpoint_read(tg_context *cx, const char *path, tg_archive **a)
+{
+    *a = NULL;
+    if (cx->status) return cx->status;
+    if (!path || !*path) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_checkpoint_read: there is no path");
+    tg_status s = tg__sealed_load(cx, path, a);
+    if (!s && (s = tg__checkpoint_check_root(cx, *a))) {
+        tg_archive_free(*a);
+        *a = NULL;
+    }
+    return s;
+}
+
+tg_status tg_checkpoint_load(const char *path, const tg_checkpoint *c)
+{
+    tg_archive *a;
+    tg_status s = tg__checkpoint_check(c, "tg_checkpoint_load");
+    if (!s) s = tg_checkpoint_read(tg__checkpoint_context(c), path, &a);
+    if (s) return s;
+    s = tg_checkpoint_restore(a, c);
+    tg_archive_free(a);
+    return s;
+}
+
+tg_status tg_checkpoint_verify(tg_context *cx, const char *path)
+{
+    tg_archive *a;
+    const tg_status s = tg_checkpoint_read(cx, path, &a);
+    if (!s) tg_archive_free(a);
+    return s;
+}
+
+tg_status tg_checkpoint_seal(tg_context *cx, const char *path)
+{
+    if (cx->status) return cx->status;
+    if (!path || !*path) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_checkpoint_seal: there is no path");
+    return tg__sealed_renew(cx, path, tg__checkpoint_check_root);
+}

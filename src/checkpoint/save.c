@@ -1,0 +1,153 @@
+/* checkpoint/save.c -- gathers what a checkpoint holds, and seals it into a file. */
+#include <string.h>
+
+#include <tidegate/blas.h>
+
+#include "checkpoint/layout.h"
+#include "hdf5/sealed.h"
+#include "optim/optimizer.h"
+#include "tensor/archive.h"
+
+/* An archive keeps the first failure of a put itself: tg_archive_status() is asked once, at the end. */
+
+static void put_field(tg_archive *a, const field *f, const void *object)
+{
+    const char *at = (const char *)object + f->offset;
+    switch (f->kind) {
+    case FIELD_INT64: tg_archive_put_integer(a, f->path, *(const int64_t *)(const void *)at); break;
+    case FIELD_INT: tg_archive_put_integer(a, f->path, *(const int *)(const void *)at); break;
+    case FIELD_BOOL: tg_archive_put_integer(a, f->path, *(const bool *)(const void *)at); break;
+    case FIELD_DOUBLE: tg_archive_put_number(a, f->path, *(const double *)(const void *)at); break;
+    case FIELD_REAL: tg_archive_put_number(a, f->path, (double)*(const tg_real *)(const void *)at); break;
+    }
+}
+
+static void put_root(tg_archive *a, const tg_checkpoint *c)
+{
+    tg_archive_put_text(a, "format", CHECKPOINT_FORMAT);
+    tg_archive_put_integer(a, "format_version", CHECKPOINT_VERSION);
+    tg_archive_put_text(a, "library_version", tg_version());
+    tg_archive_put_text(a, "precision", CHECKPOINT_PRECISION);
+    tg_archive_put_text(a, "task", c->task ? c->task : "custom");
+    tg_archive_put_text(a, "run/openblas_version", tg_blas_version());
+    tg_archive_put_text(a, "run/openblas_core", tg_blas_core());
+    tg_archive_put_text(a, "run/simd_variant", tg_simd_variant());
+}
+
+/* The views of a flat block, one dataset each, below `group`. */
+static void put_views(tg_archive *a, const tg_params *ps, const char *group, const tg_real *flat)
+{
+    for (int i = 0; i < ps->views; i++) {
+        tg_parameter_info info;
+        tg_params_info(ps, i, &info);
+        tg_real *data = tg__archive_reserve(a, tg__path("%s/%s", group, info.name).s, CHECKPOINT_REAL, true,
+                                            info.rank, info.dim, info.size * sizeof *data);
+        if (!data) return;
+        tg__params_gather(&ps->view[i], flat, data);
+    }
+}
+
+/* The first element, by names in order, that is not finite. */
+static tg_status check_finite(tg_context *cx, const tg_params *ps, const char *path)
+{
+    for (int i = 0; i < ps->views; i++) {
+        const param_view *v = &ps->view[i];
+        const tg_real *x = v->block->x.data + v->column;
+        const size_t width = (size_t)v->width, stride = (size_t)tg__columns(&v->block->x);
+        for (size_t k = 0, rows = tg__rows(&v->block->x); k < rows; k++) {
+            const size_t j = tg__first_nonfinite(x + k * stride, width);
+            if (j < width)
+                return tg_context_note(cx, TG_ERR_NUMBER,
+                                       "%.200s: not saved: parameter '%s' is %g at element %zu of %zu", path,
+                                       v->name, (double)x[k * stride + j], k * width + j, rows * width);
+        }
+    }
+    return TG_OK;
+}
+
+static void put_optimizer(tg_archive *a, tg_optimizer *o)
+{
+    tg_archive_put_text(a, "optimizer/kind", tg_optimizer_name(o));
+    tg_archive_put_integer(a, "optimizer/steps", tg_optimizer_steps(o));
+    tg_archive_put_number(a, "optimizer/lr", (double)tg_optimizer_rate(o));
+    for (int k = 0; k < tg__optimizer_settings(o); k++) {
+        const char *name = tg__optimizer_setting_name(o, k);
+        if (!strcmp(name, "lr")) continue;
+        tg_archive_put_number(a, tg__path("optimizer/%s", name).s, tg__optimizer_setting(o, k));
+    }
+    for (int k = 0; k < tg__optimizer_moments(o); k++)
+        put_views(a, tg__optimizer_params(o), tg__path("optimizer/%s", tg__optimizer_moment_name(o, k)).s,
+                  tg__optimizer_moment(o, k));
+}
+
+static void put_training(tg_archive *a, tg_context *cx, const tg_checkpoint *c)
+{
+    tg_archive_put_integer(a, "training/seed", (int64_t)tg_context_seed(cx));
+    tg_archive_put_integer(a, "training/random_step", tg_context_step(cx));
+    if (c->progress)
+        for (const field *f = tg__progress_field; f->path; f++) put_field(a, f, c->progress);
+    if (c->schedule) {
+        tg_archive_put_text(a, "training/schedule/kind", tg_schedule_name(c->schedule->kind));
+        for (const field *f = tg__schedule_field; f->path; f++) put_field(a, f, c->schedule);
+    }
+    for (int i = 0; i < tg__checkpoint_states(c); i++) {
+        const tg_tensor *h = c->states[i].h;
+        tg_archive_put_array(a, tg__path("training/states/%d/h", i).s, CHECKPOINT_REAL, h->rank, h->dim,
+                             h->data);
+    }
+}
+
+static bool is_below(const char *path, const char *group)
+{
+    const size_t n = strlen(group);
+    return !strncmp(path, group, n) && path[n] == '/';
+}
+
+/* What the caller adds may stand anywhere but where a load expects nothing else. */
+static tg_status put_also(tg_archive *a, tg_context *cx, const tg_archive *also)
+{
+    if (!also) return TG_OK;
+    if (tg_archive_status(also)) return tg_archive_status(also);
+    for (int i = 0; i < tg_archive_count(also); i++) {
+        tg_entry e;
+        tg_archive_entry(also, i, &e);
+        if (is_below(e.path, "parameters") || is_below(e.path, "optimizer") ||
+            is_below(e.path, "training/states"))
+            return tg_context_note(
+                cx, TG_ERR_ARGUMENT,
+                "tg_checkpoint_save: '%.200s' cannot be added: /parameters, /optimizer and "
+                "/training/states are not the caller's",
+                e.path);
+        if (e.array && e.type == TG_TEXT)
+            tg_archive_put_texts(a, e.path, e.dim[0], e.data);
+        else if (e.array)
+            tg_archive_put_array(a, e.path, e.type, e.rank, e.dim, e.data);
+        else if (e.type == TG_TEXT)
+            tg_archive_put_text(a, e.path, e.data);
+        else if (e.type == TG_INT64)
+            tg_archive_put_integer(a, e.path, *(const int64_t *)e.data);
+        else
+            tg_archive_put_number(a, e.path, *(const double *)e.data);
+    }
+    return TG_OK;
+}
+
+tg_status tg_checkpoint_save(const char *path, const tg_checkpoint *c)
+{
+    tg_status s = tg__checkpoint_check(c, "tg_checkpoint_save");
+    if (s) return s;
+    tg_context *cx = tg__checkpoint_context(c);
+    if (!path || !*path) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_checkpoint_save: there is no path");
+    if (c->params && !c->allow_nonfinite && (s = check_finite(cx, c->params, path))) return s;
+    tg_archive *a = tg_archive_new(cx);
+    if (!a) return TG_ERR_MEMORY;
+    put_root(a, c);
+    if (c->params) put_views(a, c->params, "parameters", c->params->value);
+    if (c->optimizer) put_optimizer(a, c->optimizer);
+    put_training(a, cx, c);
+    s = put_also(a, cx, c->also);
+    if (!s) s = tg_archive_status(a);
+    if (!s) s = tg__sealed_save(cx, a, path, c->keep_previous);
+    tg_archive_free(a);
+    return s;
+}

@@ -1,0 +1,26 @@
+/* hdf5/file.h -- a whole file into memory, and a whole file replaced durably. */
+#ifndef HDF5_FILE_H
+#define HDF5_FILE_H
+
+#include <tidegate/core.h>
+
+/* Asked with the first bytes and the size of the file, before memory is taken for all of it. */
+typedef tg_status (*file_check)(tg_context *cx, const char *path, const unsigned char *head,
+                                size_t head_bytes, size_t file_bytes);
+
+/* All of a regular file; *data is the caller's, by tg__release(). TG_ERR_ABSENT, TG_ERR_IO, what `check` says
+ * of the first `head` bytes (fewer if the file is shorter). */
+tg_status tg__file_read(tg_context *cx, const char *path, size_t head, file_check check, unsigned char **data,
+                        size_t *bytes);
+
+/* Puts `data` in the place of `path`, so that a crash or a power cut at any moment leaves the old file or the new one:
+ *
+ *     write "<path>.part" under a lock, fsync, close; link the old file to "<path>.1" (or, for the moment,
+ *     "<path>.1.part"); rename the new one over it; fsync the folder.
+ *
+ * A symbolic link is followed first. A new file keeps the old one's mode. On failure the old file is as it
+ * was, and nothing is left over. TG_ERR_EXISTS: another save to the same path is going on. */
+tg_status tg__file_replace(tg_context *cx, const char *path, const unsigned char *data, size_t bytes,
+                           bool keep_previous);
+
+#endif

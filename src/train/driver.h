@@ -1,0 +1,148 @@
+/* train/driver.h -- the parts of the training driver: its directory, its log, its talk, its signals.
+ *
+ * train.c is the loop; everything here can be read, and tested, without it.                       */
+#ifndef TRAIN_DRIVER_H
+#define TRAIN_DRIVER_H
+
+#include <tidegate/train.h>
+
+#include "core/context.h"
+
+/* ---- what was asked for: settings.c ---- */
+
+/* TG_OK, or what is missing or contradictory, in one sentence. */
+tg_status tg__training_check(const tg_training *training);
+
+/* The steps of the whole run as far as they are known beforehand; 0: unknown. */
+int64_t tg__training_total(const tg_training *training, int64_t batches);
+
+/* The schedule with its defaults filled in: base is the optimizer's rate when training starts. */
+tg_status tg__training_schedule(const tg_training *training, tg_real base, tg_schedule *schedule);
+
+/* What PLATEAU remembers, taken over from `memory`; the settings stay. */
+void tg__schedule_recall(tg_schedule *schedule, const tg_schedule *memory);
+
+/* ---- the run's directory: run_directory.c ---- */
+
+typedef struct run_directory {
+    tg_context *cx;
+    const char *path; /* NULL: nothing is written, and all calls below do nothing */
+    int lock;         /* descriptor; -1: none */
+} run_directory;
+
+typedef struct run_path { /* of a file in the directory */
+    char s[4096];
+} run_path;
+run_path tg__run_path(const run_directory *d, const char *file);
+
+/* Makes the directory if it is missing and may be made, and locks it against other trainers. */
+tg_status tg__run_open(run_directory *d, tg_context *cx, const char *path, bool may_make);
+void tg__run_close(run_directory *d);
+tg_status tg__run_must_be_new(const run_directory *d); /* TG_ERR_EXISTS: there is a run in it */
+/* Removes an old run's files but last.h5, which the new run's first save replaces at one stroke. */
+tg_status tg__run_remove(const run_directory *d);
+
+/* ---- metrics.csv: metrics.c ---- */
+
+typedef struct metrics_row {
+    int64_t step;  /* steps done */
+    int64_t epoch; /* the one that the last of them belongs to, from 1; 0: there are no epochs */
+    bool has_train, has_valid, has_speed; /* an absent value is an empty field */
+    double train_loss, grad_norm, valid_loss, lr, units_per_second, seconds;
+} metrics_row;
+
+typedef struct metrics_log {
+    tg_context *cx;
+    FILE *file;
+    run_path path;
+} metrics_log;
+
+/* A new log with its header; or, resuming, the old one without its rows after `step`. */
+tg_status tg__metrics_open(metrics_log *m, const run_directory *d, bool resume, int64_t step);
+tg_status tg__metrics_write(metrics_log *m, const metrics_row *row);
+tg_status tg__metrics_close(metrics_log *m); /* a closed one is fine */
+
+/* ---- news for people: talk.c ---- */
+
+typedef struct talk {
+    FILE *out;     /* NULL: silence, in all calls below */
+    bool terminal; /* a bar; otherwise plain lines */
+    bool drawn;    /* the bar stands on the current line */
+    const char *unit;
+    double last_bar, last_line; /* seconds, tg__seconds(); at first long ago */
+} talk;
+
+typedef struct talk_bar {
+    int64_t step, steps;                     /* done, in all (0: unknown) */
+    int64_t epoch, epochs;                   /* from 1 (0: there are none), in all (0: no limit) */
+    double loss, lr, units_per_second, left; /* NaN: not known; left: seconds */
+} talk_bar;
+
+double tg__seconds(void); /* a clock that is never set back */
+void tg__talk_open(talk *k, FILE *out, const char *unit);
+void tg__talk_say(talk *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The line of a log row; `best`: the validation is the best so far. */
+void tg__talk_row(talk *k, const metrics_row *row, bool best);
+bool tg__talk_bar_is_due(const talk *k);
+void tg__talk_draw(talk *k, const talk_bar *bar);
+void tg__talk_close(talk *k); /* takes the bar away */
+
+/* ---- validation losses so far: history.c ---- */
+
+typedef struct validation_history {
+    int n, capacity;
+    int64_t *step; /* (n): steps done */
+    double *loss;  /* (n) */
+} validation_history;
+
+tg_status tg__history_add(tg_context *cx, validation_history *h, int64_t step, double loss);
+void tg__history_free(tg_context *cx, validation_history *h);
+/* As run/validation/step and run/validation/loss, and back; a file without them is fine. */
+void tg__history_put(const validation_history *h, tg_archive *a);
+tg_status tg__history_get(tg_context *cx, validation_history *h, const tg_archive *a);
+
+/* ---- SIGINT and SIGTERM: signals.c ---- */
+
+tg_status tg__signals_catch(tg_context *cx); /* TG_ERR_STATE: this process catches them already */
+int tg__signals_caught(void);                /* the signal, or 0 */
+int tg__signals_release(void);               /* puts back what was there; the signal, or 0 */
+const char *tg__signal_name(int signal);
+
+/* ---- a run, and its checkpoints: train.c, run_checkpoint.c ---- */
+
+typedef struct training_run {
+    const tg_training *training;
+    tg_context *cx;
+    run_directory directory;
+    metrics_log metrics;
+    talk talk;
+    tg_tape *tape, *valid_tape;
+    tg_progress progress;
+    validation_history history;
+    tg_schedule schedule;          /* with its defaults filled in, and its memory */
+    tg_real base;                  /* the optimizer's rate when training started */
+    tg_real rate;                  /* of the step just taken */
+    int64_t batches;               /* in the epoch that has begun; 0: not asked yet, or no epochs */
+    int64_t total;                 /* steps of the whole run; 0: unknown */
+    bool owes;                     /* a signal came before the validation that is due at this step */
+    bool saved;                    /* last.h5 is as training stands */
+    bool mended;                   /* last.h5 could not be read: the next save must not push last.h5.1 out */
+    double last_loss, last_norm;   /* of the step just taken, finite or not */
+    double last_mean;              /* train_loss of the last row; NaN: none yet */
+    double begun;                  /* tg__seconds() */
+    double seconds_before;         /* of earlier calls on this run */
+    int64_t steps_here;            /* taken in this call */
+    double row_units, row_seconds; /* since the last row, in this call */
+    char resumed_from[256];
+} training_run;
+
+/* Seconds since the run began, earlier calls included. */
+double tg__run_seconds(const training_run *r);
+
+/* last.h5, keeping the one before it; does nothing if it is as training stands. */
+tg_status tg__run_save_last(training_run *r);
+tg_status tg__run_save_best(training_run *r);
+/* Everything from last.h5, or from last.h5.1 if that is damaged or not there. */
+tg_status tg__run_resume(training_run *r);
+
+#endif

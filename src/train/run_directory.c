@@ -1,0 +1,116 @@
+/* train/run_directory.c -- one directory a run, one trainer a directory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "train/driver.h"
+
+static const char *const files_of_a_run[] = { "last.h5", "last.h5.1", "best.h5", "metrics.csv" };
+enum { FILES = sizeof files_of_a_run / sizeof *files_of_a_run, LONGEST_NAME = 32 };
+
+run_path tg__run_path(const run_directory *d, const char *file)
+{
+    run_path p = { "" };
+    if (d->path) snprintf(p.s, sizeof p.s, "%s/%s", d->path, file);
+    return p;
+}
+
+static tg_status make(const run_directory *d, bool may_make)
+{
+    struct stat is;
+    if (!stat(d->path, &is)) {
+        if (S_ISDIR(is.st_mode)) return TG_OK;
+        return tg_context_note(d->cx, TG_ERR_IO, "tg_train: %s is there, but is not a directory", d->path);
+    }
+    if (errno == ENOENT && !may_make)
+        return tg_context_note(d->cx, TG_ERR_ABSENT, "tg_train: there is no directory %s to go on from",
+                               d->path);
+    if (errno == ENOENT && (!mkdir(d->path, 0777) || errno == EEXIST)) return TG_OK;
+    return tg_context_note(d->cx, TG_ERR_IO, "tg_train: the directory %s cannot be made: %s", d->path,
+                           strerror(errno));
+}
+
+/* Who holds the lock, as " (process 4711)", if that can be told. */
+static run_path holder(int lock)
+{
+    run_path p = { "" };
+    char text[24] = "";
+    const ssize_t n = pread(lock, text, sizeof text - 1, 0);
+    const long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+    if (pid > 0) snprintf(p.s, sizeof p.s, " (process %ld)", pid);
+    return p;
+}
+
+/* The lock belongs to the open file, so it goes with the process, however that ends. The lock file
+ * itself stays: removing it would let two trainers lock two files of the same name. */
+static tg_status lock(run_directory *d)
+{
+    const run_path path = tg__run_path(d, "lock");
+    d->lock = open(path.s, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (d->lock < 0)
+        return tg_context_note(d->cx, TG_ERR_IO, "tg_train: %.300s cannot be opened: %s", path.s,
+                               strerror(errno));
+    while (flock(d->lock, LOCK_EX | LOCK_NB)) {
+        if (errno == EINTR) continue;
+        if (errno == EWOULDBLOCK)
+            return tg_context_note(d->cx, TG_ERR_EXISTS, "tg_train: another trainer%s is at work in %s",
+                                   holder(d->lock).s, d->path);
+        tg__context_log(d->cx, TG_LOG_WARNING,
+                        "%.300s cannot be locked (%s): see to it that no other trainer uses the directory",
+                        path.s, strerror(errno));
+        return TG_OK; /* a file system without locks */
+    }
+    char pid[24];
+    const int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    /* for the message above alone: without it there is still a lock */
+    if (ftruncate(d->lock, 0) || pwrite(d->lock, pid, (size_t)n, 0) != n)
+        tg__context_log(d->cx, TG_LOG_WARNING, "%.300s: the process number cannot be written: %s", path.s,
+                        strerror(errno));
+    return TG_OK;
+}
+
+tg_status tg__run_open(run_directory *d, tg_context *cx, const char *path, bool may_make)
+{
+    *d = (run_directory){ cx, path, -1 };
+    if (!path) return TG_OK;
+    if (strlen(path) + LONGEST_NAME > sizeof(run_path))
+        return tg_context_note(cx, TG_ERR_ARGUMENT,
+                               "tg_train: the directory's path has %zu bytes, at most %zu fit", strlen(path),
+                               sizeof(run_path) - LONGEST_NAME);
+    const tg_status s = make(d, may_make);
+    return s ? s : lock(d);
+}
+
+void tg__run_close(run_directory *d)
+{
+    if (d->lock >= 0) close(d->lock);
+    d->lock = -1;
+}
+
+tg_status tg__run_must_be_new(const run_directory *d)
+{
+    struct stat is;
+    for (int i = 0; i < FILES && d->path; i++)
+        if (!lstat(tg__run_path(d, files_of_a_run[i]).s, &is))
+            return tg_context_note(d->cx, TG_ERR_EXISTS,
+                                   "tg_train: %s has a run already (%s is there): resume it, force a new one "
+                                   "in its place, or take another directory",
+                                   d->path, files_of_a_run[i]);
+    return TG_OK;
+}
+
+tg_status tg__run_remove(const run_directory *d)
+{
+    for (int i = 1; i < FILES && d->path; i++) {
+        const run_path path = tg__run_path(d, files_of_a_run[i]);
+        if (unlink(path.s) && errno != ENOENT)
+            return tg_context_note(d->cx, TG_ERR_IO, "tg_train: the old run's %.300s cannot be removed: %s",
+                                   path.s, strerror(errno));
+    }
+    return TG_OK;
+}
