@@ -43,13 +43,22 @@ INLINE void tile(const int rows, int n, int k, const tg_real *A, int A_stride, c
             sum[i][1] = fma_(a, b1, sum[i][1]);
         }
     }
+    if (n >= 2 * VL) {
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++, C += C_stride)
-        for (int half = 0; half < 2; half++) {
-            const int left = n - half * VL;
-            if (left <= 0) break;
-            store(C + half * VL, left, keep ? sum[i][half] + load(C + half * VL, left) : sum[i][half]);
+        for (int i = 0; i < rows; i++, C += C_stride) {
+            store(C, VL, keep ? sum[i][0] + load(C, VL) : sum[i][0]);
+            store(C + VL, VL, keep ? sum[i][1] + load(C + VL, VL) : sum[i][1]);
         }
+        return;
+    }
+    tg_real last[TILE][2 * VL]; /* the panel that is not full */
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+        store(last[i], VL, sum[i][0]);
+        store(last[i] + VL, VL, sum[i][1]);
+    }
+    for (int i = 0; i < rows; i++, C += C_stride)
+        for (int j = 0; j < n; j++) C[j] = keep ? last[i][j] + C[j] : last[i][j];
 }
 
 static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,

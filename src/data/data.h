@@ -1,0 +1,48 @@
+/* data/data.h -- what the files of this floor share. */
+#ifndef DATA_DATA_H
+#define DATA_DATA_H
+
+#include <tidegate/data.h>
+
+#include "core/context.h"
+
+/* ---- text ---- */
+
+/* Bytes of the character that text starts with (a 0 is one byte), or 0: what is there is not UTF-8.
+ * Reads no byte after one that settles it, so never past a terminating 0. */
+int tg__utf8_bytes(const char *text);
+
+/* ASCII white space: the same in every locale. A no-break space is part of its word. */
+static inline bool tg__is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/* ---- pairs ---- */
+
+enum { PAIRS_MOST_FILE = 1 << 30, PAIRS_MOST_LINE = 1000000 }; /* bytes */
+
+/* text[0..bytes-1] and a 0 after it, from tg__allocate, is taken over in any case. `name` is for
+ * messages. The rest as tg_pairs_read(). */
+tg_status tg__pairs_parse(tg_context *cx, const char *name, char *text, size_t bytes,
+                          const tg_pairs_config *config, tg_pairs **pairs, tg_pairs_info *info);
+
+/* A path as it stands in a message: of a long one the end, which says more. */
+typedef struct shown_path {
+    char s[256];
+} shown_path;
+shown_path tg__shown_path(const char *path);
+
+/* ---- vocabularies ---- */
+
+bool tg__vocabulary_frozen(const tg_vocabulary *v);
+
+/* ---- errors ---- */
+
+/* A call that returns a status poisons nothing: what a piece of memory that could not be had left in
+ * the context becomes the call's own status. Only where the context was well on entry. */
+static inline tg_status tg__status_taken(tg_context *cx)
+{
+    const tg_status s = cx->status;
+    cx->status = TG_OK;
+    return s;
+}
+
+#endif

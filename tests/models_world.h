@@ -1,0 +1,109 @@
+/* tests/models_world.h -- a little language for translators, and one that talks much and knows nothing. */
+#ifndef MODELS_WORLD_H
+#define MODELS_WORLD_H
+
+#include <unistd.h>
+
+#include "models_fixture.h"
+
+enum { LETTERS = 5, LONGEST = 4, SENTENCES = 50, MOST_TEXT = 256 };
+
+/* ---- a little world: words are letters, the target is the source backwards ---- */
+
+typedef struct world {
+    char directory[64], file[96]; /* the file is for checkpoints */
+    tg_context *cx;
+    tg_pairs *pairs;
+    tg_vocabulary *source, *target;
+} world;
+
+/* Sequence i of all those of 1..LONGEST letters, as words; backwards, the other way round. */
+static inline bool spell(int i, bool backwards, char text[MOST_TEXT])
+{
+    int n = 1, of_length = LETTERS;
+    for (; i >= of_length; n++) i -= of_length, of_length *= LETTERS;
+    if (n > LONGEST) return false;
+    char *p = text;
+    for (int k = 0; k < n; k++) {
+        int digit = i;
+        for (int j = 0; j < (backwards ? n - 1 - k : k); j++) digit /= LETTERS;
+        p += sprintf(p, k ? " %c" : "%c", 'a' + digit % LETTERS);
+    }
+    return true;
+}
+
+static inline world world_new(uint64_t seed, tg_tokenizer tokenizer, int step)
+{
+    world w = { .directory = "/tmp/tidegate-models-XXXXXX",
+                .cx = tg_context_new(&(tg_context_config){ .seed = seed }) };
+    ck_assert_ptr_nonnull(mkdtemp(w.directory));
+    char path[96], source[MOST_TEXT], target[MOST_TEXT];
+    snprintf(w.file, sizeof w.file, "%s/model.h5", w.directory);
+    snprintf(path, sizeof path, "%s/pairs.tsv", w.directory);
+    FILE *f = fopen(path, "w");
+    for (int i = 0; spell(i, false, source); i += step) {
+        spell(i, true, target);
+        fprintf(f, "%s\t%s\n", source, target);
+    }
+    fclose(f);
+    ck_assert_int_eq(tg_pairs_read(w.cx, path, &(tg_pairs_config){ .tokenizer = tokenizer }, &w.pairs, NULL),
+                     TG_OK);
+    unlink(path);
+    w.source = tg_vocabulary_new(w.cx, tokenizer);
+    w.target = tg_vocabulary_new(w.cx, tokenizer);
+    for (int i = 0; i < tg_pairs_count(w.pairs); i++) {
+        tg_vocabulary_add(w.source, tg_pairs_source(w.pairs, i));
+        tg_vocabulary_add(w.target, tg_pairs_target(w.pairs, i));
+    }
+    tg_vocabulary_freeze(w.source, 1);
+    tg_vocabulary_freeze(w.target, 1);
+    ck_assert_msg(tg_context_ok(w.cx), "%s", tg_context_message(w.cx));
+    return w;
+}
+
+static inline void world_free(world *w)
+{
+    tg_context_free(w->cx);
+    unlink(w->file);
+    ck_assert_int_eq(rmdir(w->directory), 0);
+}
+
+/* A translator that knows nothing, but says a lot. */
+static inline tg_translator babbler(world *w, tg_cell cell, int layers)
+{
+    tg_translator tr;
+    const tg_encoder_decoder_config config = { .embed = 8, .hidden = 16, .layers = layers, .cell = cell };
+    ck_assert_msg(tg_translator_new(w->cx, w->source, w->target, &config, &tr) == TG_OK, "%s",
+                  tg_context_message(w->cx));
+    shake(tr.params, w->cx, 0.8);
+    return tr;
+}
+
+/* SENTENCES of 0..7 words each, some of them never seen. */
+static inline void invent(const tg_context *cx, char text[SENTENCES][MOST_TEXT],
+                          const char *sentence[SENTENCES])
+{
+    for (int i = 0; i < SENTENCES; i++) {
+        const int n = (int)(tg_random_uniform(cx, "words", i, 0) * 8);
+        char *p = text[i];
+        *p = 0;
+        for (int k = 0; k < n; k++)
+            p += sprintf(p, "%s%c", k ? " " : "",
+                         'a' + (int)(tg_random_uniform(cx, "word", i, (uint64_t)k) * (LETTERS + 1)));
+        sentence[i] = text[i];
+    }
+}
+
+static inline void free_all(int n, char *translation[])
+{
+    for (int i = 0; i < n; i++) free(translation[i]);
+}
+
+static inline tg_archive *put(const tg_translator *tr, tg_context *cx)
+{
+    tg_archive *a = tg_archive_new(cx);
+    ck_assert_msg(tg_translator_put(tr, a) == TG_OK, "%s", tg_context_message(cx));
+    return a;
+}
+
+#endif

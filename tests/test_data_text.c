@@ -1,0 +1,129 @@
+/* UTF-8 and the tokenizers. */
+#include "check_main.h"
+
+#include <string.h>
+
+#include <tidegate/tidegate.h>
+
+/* ---- UTF-8 ---- */
+
+static const struct {
+    const char *text;
+    int at; /* of the first bad character; -1: valid */
+} utf8_cases[] = {
+    { "", -1 },
+    { "plain \x01 \x7F text", -1 },
+    { "\xC2\x80 \xDF\xBF", -1 },                 /* U+0080, U+07FF */
+    { "\xE0\xA0\x80 \xEF\xBF\xBF", -1 },         /* U+0800, U+FFFF */
+    { "\xED\x9F\xBF \xEE\x80\x80", -1 },         /* around the surrogates */
+    { "\xF0\x90\x80\x80 \xF4\x8F\xBF\xBF", -1 }, /* U+10000, U+10FFFF */
+    { "ab\x80", 2 },                             /* a byte that begins nothing */
+    { "\xBF", 0 },
+    { "\xC0\x80", 0 }, /* overlong forms */
+    { "\xC1\xBF", 0 },
+    { "a\xE0\x9F\xBF", 1 },
+    { "a\xF0\x8F\xBF\xBF", 1 },
+    { "\xED\xA0\x80", 0 }, /* surrogates */
+    { "\xED\xBF\xBF", 0 },
+    { "\xF4\x90\x80\x80", 0 }, /* above U+10FFFF */
+    { "\xF5\x80\x80\x80", 0 },
+    { "\xFE", 0 },
+    { "\xFF", 0 },
+    { "x\xC3", 1 }, /* cut short, by the end or by something else */
+    { "x\xE2\x82", 1 },
+    { "x\xF0\x9F\x98", 1 },
+    { "\xC3(", 0 },
+    { "\xE2\x82(", 0 },
+    { "\xE2(\xAC", 0 },
+    { "\xF0\x9F\x98(", 0 },
+    { "\xC3\xA9\xC3\xC3", 2 },
+};
+
+START_TEST(utf8_is_checked_strictly)
+{
+    for (size_t i = 0; i < sizeof utf8_cases / sizeof *utf8_cases; i++) {
+        size_t at = 99;
+        const bool valid = tg_utf8_valid(utf8_cases[i].text, &at);
+        ck_assert_msg(valid == (utf8_cases[i].at < 0), "case %zu: valid is %d", i, valid);
+        if (!valid) ck_assert_msg((int)at == utf8_cases[i].at, "case %zu: at %zu", i, at);
+    }
+    ck_assert(!tg_utf8_valid("\xFF", NULL));
+}
+END_TEST
+
+/* Every code point, encoded by the definition, is valid but for the surrogates; no other bytes are. */
+START_TEST(utf8_has_exactly_the_unicode_code_points)
+{
+    int valid = 0;
+    for (unsigned b0 = 1; b0 < 256; b0++)
+        for (unsigned b1 = 0; b1 < 256; b1++) {
+            const char two[] = { (char)b0, (char)b1, 0 };
+            const char three[] = { (char)b0, (char)b1, (char)0x80, 0 };
+            const char four[] = { (char)b0, (char)b1, (char)0x80, (char)0xBF, 0 };
+            if (b0 < 0x80) continue;
+            if (tg_utf8_valid(two, NULL)) valid += b1 != 0;
+            if (b1 >= 0x80 && tg_utf8_valid(three, NULL)) valid += 64; /* for each last byte */
+            if (b1 >= 0x80 && tg_utf8_valid(four, NULL)) valid += 64 * 64;
+        }
+    ck_assert_int_eq(valid, 0x110000 - 0x80 - 0x800);
+}
+END_TEST
+
+/* ---- tokens ---- */
+
+typedef struct tokens {
+    char text[400]; /* each followed by a bar */
+} tokens;
+
+static void collect(void *user, const char *token, size_t bytes)
+{
+    tokens *t = user;
+    strncat(t->text, token, bytes);
+    strcat(t->text, "|");
+}
+
+static const struct {
+    tg_tokenizer k;
+    const char *text, *tokens;
+    int n;
+} token_cases[] = {
+    { TG_WORDS, "", "", 0 },
+    { TG_WORDS, " \t\n\v\f\r ", "", 0 },
+    { TG_WORDS, "one", "one|", 1 },
+    { TG_WORDS, "  I  am\there\r\n", "I|am|here|", 3 },
+    { TG_WORDS, "l\xC3\xA0-bas\xC2\xA0!", "l\xC3\xA0-bas\xC2\xA0!|", 1 }, /* U+00A0 is no ASCII white space */
+    { TG_WORDS, "\xE3\x80\x80x \x01 y", "\xE3\x80\x80x|\x01|y|", 3 },
+    { TG_CHARACTERS, "", "", 0 },
+    { TG_CHARACTERS, "a b", "a| |b|", 3 },
+    { TG_CHARACTERS, "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", "\xC3\xA9|\xE2\x82\xAC|\xF0\x9F\x98\x80|", 3 },
+    { TG_CHARACTERS, "e\xCC\x81", "e|\xCC\x81|", 2 },              /* a combining accent is a code point */
+    { TG_CHARACTERS, "a\xC3(\xE2\x82", "a|\xC3|(|\xE2|\x82|", 5 }, /* bad bytes: one each */
+};
+
+START_TEST(tokenizers_cut_where_they_say)
+{
+    for (size_t i = 0; i < sizeof token_cases / sizeof *token_cases; i++) {
+        tokens got = { "" };
+        const int n = tg_tokenize(token_cases[i].k, token_cases[i].text, collect, &got);
+        ck_assert_str_eq(got.text, token_cases[i].tokens);
+        ck_assert_int_eq(n, token_cases[i].n);
+        ck_assert_int_eq(tg_tokenize(token_cases[i].k, token_cases[i].text, NULL, NULL), n);
+    }
+}
+END_TEST
+
+START_TEST(tokenizers_have_names)
+{
+    tg_tokenizer k = TG_WORDS;
+    ck_assert_str_eq(tg_tokenizer_name(TG_WORDS), "words");
+    ck_assert_str_eq(tg_tokenizer_name(TG_CHARACTERS), "chars");
+    ck_assert(tg_tokenizer_named("chars", &k) && k == TG_CHARACTERS);
+    ck_assert(!tg_tokenizer_named("bpe", &k) && !tg_tokenizer_named("", &k) && k == TG_CHARACTERS);
+    ck_assert(tg_tokenizer_named("words", &k) && k == TG_WORDS);
+    ck_assert_str_eq(tg_tokenizer_name((tg_tokenizer)7), "unknown");
+    ck_assert_int_eq(tg_tokenize((tg_tokenizer)7, "text", NULL, NULL), 0);
+}
+END_TEST
+
+TG_TEST_MAIN("data/text", utf8_is_checked_strictly, utf8_has_exactly_the_unicode_code_points,
+             tokenizers_cut_where_they_say, tokenizers_have_names)

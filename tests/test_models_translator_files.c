@@ -1,0 +1,168 @@
+/* tests/test_models_translator_files.c -- translators in archives and checkpoints, and what is wrong there. */
+#include "models_world.h"
+
+START_TEST(saved_and_opened_translator_gives_the_same_translations)
+{
+    world w = world_new(5, TG_WORDS, 7);
+    tg_translator tr = babbler(&w, TG_GRU_RESET_AFTER, 2), opened;
+    char text[SENTENCES][MOST_TEXT], *out[SENTENCES], *again[SENTENCES];
+    const char *sentence[SENTENCES];
+    invent(w.cx, text, sentence);
+    tg_archive *a = put(&tr, w.cx);
+    const tg_status saved =
+        tg_checkpoint_save(w.file, &(tg_checkpoint){ .params = tr.params, .also = a, .task = "translate" });
+    ck_assert_msg(saved == TG_OK, "%s", tg_context_message(w.cx));
+    tg_archive_free(a);
+
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 99 });
+    ck_assert_msg(tg_translator_open(cx, w.file, &opened) == TG_OK, "%s", tg_context_message(cx));
+    ck_assert_int_eq(opened.config.cell, TG_GRU_RESET_AFTER);
+    ck_assert_int_eq(opened.config.layers, 2);
+    ck_assert_int_eq(tg_vocabulary_size(opened.source), tg_vocabulary_size(w.source));
+    ck_assert_int_eq(tg_translator_translate(&tr, SENTENCES, sentence, 0, out), TG_OK);
+    ck_assert_int_eq(tg_translator_translate(&opened, SENTENCES, sentence, 0, again), TG_OK);
+    for (int i = 0; i < SENTENCES; i++) ck_assert_str_eq(out[i], again[i]);
+    free_all(SENTENCES, out);
+    free_all(SENTENCES, again);
+    tg_context_free(cx);
+    world_free(&w);
+}
+END_TEST
+
+START_TEST(opening_what_is_no_translator_says_so_with_the_path)
+{
+    world w = world_new(5, TG_WORDS, 7);
+    tg_translator tr = babbler(&w, TG_GRU, 1), untouched = { 0 };
+    ck_assert_int_eq(tg_translator_open(w.cx, w.file, &untouched), TG_ERR_ABSENT);
+    ck_assert_msg(strstr(tg_context_message(w.cx), "model.h5") != NULL, "%s", tg_context_message(w.cx));
+
+    /* a checkpoint of something else */
+    ck_assert_int_eq(tg_checkpoint_save(w.file, &(tg_checkpoint){ .params = tr.params }), TG_OK);
+    ck_assert_int_eq(tg_translator_open(w.cx, w.file, &untouched), TG_ERR_ABSENT);
+    ck_assert_msg(strstr(tg_context_message(w.cx), "model.h5") &&
+                      strstr(tg_context_message(w.cx), "model/kind"),
+                  "%s", tg_context_message(w.cx));
+
+    /* a translator's configuration with the parameters of another */
+    world v = world_new(6, TG_WORDS, 7);
+    tg_translator other = babbler(&v, TG_GRU, 2);
+    tg_archive *a = put(&tr, w.cx);
+    ck_assert_int_eq(tg_checkpoint_save(w.file, &(tg_checkpoint){ .params = other.params, .also = a }),
+                     TG_OK);
+    tg_archive_free(a);
+    ck_assert_int_ne(tg_translator_open(w.cx, w.file, &untouched), TG_OK);
+    ck_assert_msg(strstr(tg_context_message(w.cx), "model.h5") != NULL, "%s", tg_context_message(w.cx));
+    ck_assert_ptr_null(untouched.model);
+    ck_assert(tg_context_ok(w.cx));
+    world_free(&v);
+    world_free(&w);
+}
+END_TEST
+
+/* A copy of a with another value at path, or (kind 0) without it. */
+typedef struct change {
+    const char *path;
+    char kind; /* i n t, or 0: leave it out */
+    int64_t integer;
+    double number;
+    const char *text;
+    const char *says;
+} change;
+
+static tg_archive *changed(tg_context *cx, const tg_archive *a, const change *c)
+{
+    tg_archive *b = tg_archive_new(cx);
+    for (int i = 0; i < tg_archive_count(a); i++) {
+        tg_entry e;
+        tg_archive_entry(a, i, &e);
+        if (!strcmp(e.path, c->path)) {
+            if (c->kind == 'i') tg_archive_put_integer(b, e.path, c->integer);
+            if (c->kind == 'n') tg_archive_put_number(b, e.path, c->number);
+            if (c->kind == 't') tg_archive_put_text(b, e.path, c->text);
+        } else if (e.array && e.type == TG_TEXT) {
+            tg_archive_put_texts(b, e.path, e.dim[0], e.data);
+        } else if (e.type == TG_INT64) {
+            tg_archive_put_integer(b, e.path, *(const int64_t *)e.data);
+        } else if (e.type == TG_FLOAT64) {
+            tg_archive_put_number(b, e.path, *(const double *)e.data);
+        } else {
+            tg_archive_put_text(b, e.path, e.data);
+        }
+    }
+    ck_assert_int_eq(tg_archive_status(b), TG_OK);
+    return b;
+}
+
+START_TEST(wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothing)
+{
+    static const change wrong[] = {
+        { "model/kind", 0 },
+        { "model/kind", 't', .text = "classifier", .says = "classifier" },
+        { "model/kind", 'i', 1 },
+        { "model/cell", 0 },
+        { "model/cell", 't', .text = "lstm", .says = "'lstm'" },
+        { "model/embed", 0 },
+        { "model/embed", 'i', 0, .says = "is 0" },
+        { "model/hidden", 0 },
+        { "model/hidden", 'i', -3, .says = "is -3" },
+        { "model/hidden", 'i', (int64_t)1 << 40, .says = "1099511627776" },
+        { "model/hidden", 'i', 1 << 20, .says = "1048576" },
+        { "model/layers", 0 },
+        { "model/layers", 'i', 1000, .says = "1000" },
+        { "model/layers", 'n', .number = 1.5 },
+        { "model/dropout", 0 },
+        { "model/dropout", 'n', .number = 1.5, .says = "1.5" },
+        { "model/dropout", 'n', .number = NAN, .says = "nan" },
+        { "model/source_vocabulary", 0 },
+        { "model/source_vocabulary", 'i', 7, .says = "is 7, but vocabulary/source has 9 tokens" },
+        { "model/target_vocabulary", 0 },
+        { "model/target_vocabulary", 'i', 90, .says = "is 90, but vocabulary/target has 9 tokens" },
+        { "vocabulary/source", 0 },
+        { "vocabulary/source_tokenizer", 0 },
+        { "vocabulary/target", 0 },
+        { "vocabulary/target_tokenizer", 't', .text = "syllables", .says = "syllables" },
+    };
+    world w = world_new(5, TG_WORDS, 7);
+    tg_translator tr = babbler(&w, TG_GRU, 1), untouched = { 0 };
+    tg_archive *a = put(&tr, w.cx);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        tg_archive *b = changed(w.cx, a, &wrong[i]);
+        const tg_status s = tg_translator_get(w.cx, b, &untouched);
+        const char *message = tg_context_message(w.cx), *last = strrchr(wrong[i].path, '/') + 1;
+        ck_assert_msg(wrong[i].kind ? s == TG_ERR_FORMAT : s == TG_ERR_ABSENT, "%s: status %d: %s",
+                      wrong[i].path, s, message);
+        ck_assert_msg(strstr(message, last) != NULL, "%s: '%s'", wrong[i].path, message);
+        ck_assert_msg(!wrong[i].says || strstr(message, wrong[i].says), "%s: '%s'", wrong[i].path, message);
+        ck_assert(tg_context_ok(w.cx));
+        ck_assert_ptr_null(untouched.model);
+        tg_archive_free(b);
+    }
+    ck_assert_int_eq(tg_translator_get(w.cx, a, &untouched), TG_OK);
+    tg_archive_free(a);
+    world_free(&w);
+}
+END_TEST
+
+START_TEST(translator_of_wrong_settings_or_vocabularies_poisons_nothing)
+{
+    world w = world_new(5, TG_WORDS, 7);
+    tg_translator untouched = { 0 };
+    tg_vocabulary *raw = tg_vocabulary_new(w.cx, TG_WORDS);
+    ck_assert_int_eq(tg_translator_new(w.cx, raw, w.target, NULL, &untouched), TG_ERR_STATE);
+    ck_assert_ptr_nonnull(strstr(tg_context_message(w.cx), "source vocabulary is not frozen"));
+    ck_assert_int_eq(tg_translator_new(w.cx, w.source, NULL, NULL, &untouched), TG_ERR_STATE);
+    const tg_encoder_decoder_config config = { .hidden = -5 };
+    ck_assert_int_eq(tg_translator_new(w.cx, w.source, w.target, &config, &untouched), TG_ERR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(tg_context_message(w.cx), "hidden is -5"));
+    ck_assert_ptr_null(untouched.model);
+    ck_assert(tg_context_ok(w.cx));
+    ck_assert_int_eq(tg_translator_new(w.cx, w.source, w.target, NULL, &untouched), TG_OK);
+    ck_assert_int_eq(untouched.config.hidden, 256); /* the default is what a file will say */
+    world_free(&w);
+}
+END_TEST
+
+TG_TEST_MAIN("models/translator_files", saved_and_opened_translator_gives_the_same_translations,
+             opening_what_is_no_translator_says_so_with_the_path,
+             wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothing,
+             translator_of_wrong_settings_or_vocabularies_poisons_nothing)

@@ -1,0 +1,338 @@
+#!/usr/bin/env python3
+"""The program's commands: what they print, where, with which exit code, and what they leave on disk."""
+import json
+import os
+import resource
+import subprocess
+
+import test_program_harness as harness
+from test_program_harness import (ROOT, TINY, Run, contents, differing, expect, fails, succeeds, tiny_pairs,
+                                  trained, write)
+
+COMMANDS = ["train", "train translate", "resume", "translate", "evaluate", "inspect", "verify", "seal", "doctor"]
+HEADER = "step,epoch,train_loss,valid_loss,lr,grad_norm,units_per_second,seconds"
+
+
+# ---- the command line ----
+
+def help_is_there_for_every_command(folder):
+    for arguments in ["--help", "-h", "help"]:
+        run = succeeds(arguments)
+        for command in COMMANDS:
+            expect(command.split()[0] in run.out, f"{command} is missing in:", run)
+    for command in COMMANDS:
+        run = succeeds(*command.split(), "--help")
+        expect(run.out.startswith(f"usage: tidegate {command}") and not run.err, run)
+
+
+def help_names_every_option_and_default(folder):
+    run = succeeds("train", "translate", "--help")
+    for option in """train valid out tokenizer min-frequency max-length embed hidden layers cell dropout epochs steps
+            batch optimizer lr schedule warmup clip weight-decay label-smoothing patience seed threads log-every
+            valid-every checkpoint-every quiet force""".split():
+        expect(f"\n  --{option}" in run.out, f"--{option} is missing in:", run)
+    expect(run.out.count("default") >= 20, run)
+
+
+def version_is_that_of_the_project(folder):
+    line = next(line for line in (ROOT / "meson.build").read_text().splitlines() if "version:" in line)
+    expect(succeeds("--version").out == f"tidegate {line.split(chr(39))[1]}\n", line)
+
+
+def wrong_usage_says_so_in_two_lines(folder):
+    data = tiny_pairs(folder / "train.tsv")
+    train = ["train", "translate", "--train", data, "--out", folder / "run"]
+    for arguments, says in [
+            ([], "a command is missing"),
+            (["sing"], "there is no command 'sing'"),
+            (["--loud"], "there is no option '--loud'"),
+            (["train"], "say what to train"),
+            (["train", "poems"], "'poems'"),
+            (["train", "translate"], "--train FILE is missing"),
+            (["train", "translate", "--train", data], "--out DIR is missing"),
+            ([*train, "--loud"], "there is no option '--loud'"),
+            ([*train, "-x"], "there is no option '-x'"),
+            ([*train, "more"], "one argument too many: 'more'"),
+            ([*train, "--epochs"], "--epochs takes a value"),
+            ([*train, "--quiet=yes"], "--quiet takes no value"),
+            ([*train, "--hidden", "0"], "--hidden takes a whole number from 1 to 65536, not '0'"),
+            ([*train, "--hidden", "12x"], "not '12x'"),
+            ([*train, "--hidden", "1.5"], "not '1.5'"),
+            ([*train, "--hidden", ""], "not ''"),
+            ([*train, "--hidden", "99999999999999999999"], "not '99999999999999999999'"),
+            ([*train, "--lr", "nan"], "--lr takes a number from 0 to 1000, not 'nan'"),
+            ([*train, "--lr", "0x1p-3"], "not '0x1p-3'"),
+            ([*train, "--lr", "1e999"], "not '1e999'"),
+            ([*train, "--lr=-1"], "not '-1'"),
+            ([*train, "--dropout", "1"], "--dropout takes a number from 0 to 0.99, not '1'"),
+            ([*train, "--cell", "lstm"], "--cell is one of gru|gru-reset-after, not 'lstm'"),
+            ([*train, "--out="], "--out takes a DIR"),
+            (["resume"], "usage: tidegate resume DIR"),
+            (["resume", "a", "b"], "one argument too many"),
+            (["translate"], "usage: tidegate translate MODEL"),
+            (["evaluate", "model"], "--data FILE is missing"),
+            (["verify"], "usage: tidegate verify FILE"),
+            (["doctor", "who"], "one argument too many")]:
+        run = fails(*arguments, code=2, says=says)
+        expect("--help" in run.err and not run.out, run)
+    expect(list(contents(folder)) == [data.relative_to(folder)], "something was written")
+
+
+def sentences_stay_on_one_line(folder):
+    run = fails("verify", folder / "a\nb\x1b[31m", says="a?b?[31m")
+    expect(len(run.err.splitlines()) == 1, run)
+
+
+# ---- train ----
+
+def train_refuses_what_it_cannot_read(folder):
+    for text, says in [(None, "No such file"), ("", "empty.tsv"), ("\n\n", "empty.tsv"), ("a\tb\nno tab\n", ":2"),
+                       ("a\tb\n\tc\n", ":2"), (b"a\tb\nc\td\n\xff\tx\n", ":3"), (b"a\0\tb\n", ":1")]:
+        data = folder / "empty.tsv"
+        data.unlink(missing_ok=True)
+        if text is not None:
+            write(data, text)
+        before = contents(folder)
+        run = fails("train", "translate", "--train", data, "--out", folder / "run", *TINY)
+        expect(len(run.err.splitlines()) == 1 and (says in run.err or says.replace(":", " line ") in run.err or
+                                                   says.replace(":", "line ") in run.err), f"{says}?", run)
+        expect(contents(folder) == before and not (folder / "run").exists(), "something was written", run)
+    fails("train", "translate", "--train", folder, "--out", folder / "run", *TINY)
+
+
+def train_makes_the_files_of_a_run(folder):
+    run = trained(folder)
+    expect({"last.h5", "last.h5.1", "best.h5", "metrics.csv"} <= set(map(str, contents(run))), contents(run).keys())
+    rows = (run / "metrics.csv").read_text().splitlines()
+    expect(rows[0] == HEADER and len(rows) == 21, *rows)
+    expect([row.split(",")[0] for row in rows[1:]] == [str(n) for n in range(1, 21)], *rows)
+    expect(all(row.count(",") == 7 for row in rows), *rows)
+    expect(rows[20].split(",")[3] and not rows[19].split(",")[3], "a validation at the end of each epoch", *rows)
+
+
+def train_without_validation_has_no_best(folder):
+    data = tiny_pairs(folder / "train.tsv")
+    succeeds("train", "translate", "--train", data, "--out", folder / "run", *TINY, "--steps=3")
+    expect(not (folder / "run/best.h5").exists() and (folder / "run/last.h5").exists(), contents(folder).keys())
+    succeeds("translate", folder / "run", stdin=b"1 2\n")
+
+
+def train_refuses_a_directory_that_has_a_run(folder):
+    run = trained(folder)
+    before = contents(folder)
+    again = ["train", "translate", "--train", folder / "train.tsv", "--out", run, *TINY, "--steps", 5]
+    fails(*again, says="run")
+    expect(contents(folder) == before, "the run was changed")
+    succeeds(*again, "--force")
+    expect(len((run / "metrics.csv").read_text().splitlines()) == 6, "the run was not begun anew")
+
+
+def quiet_says_nothing_and_talk_goes_to_stderr(folder):
+    data = tiny_pairs(folder / "train.tsv")
+    train = ["train", "translate", "--train", data, "--valid", data, *TINY, "--steps", 5, "--tokenizer", "words"]
+    quiet = succeeds(*train, "--out", folder / "a", "--quiet")
+    expect(not quiet.out and not quiet.err, quiet)
+    loud = succeeds(*train, "--out", folder / "b")
+    expect(not loud.out and "parameters" in loud.err and "\x1b" not in loud.err, loud)
+
+
+def pairs_left_out_are_told_with_their_line(folder):
+    data = write(folder / "train.tsv", "a b\tc\na b c d\te\nf\tg\th\n" + "a b\tc\n" * 20)
+    run = succeeds("train", "translate", "--train", data, "--out", folder / "run", *TINY, "--steps", 1,
+                   "--max-length", 3, "--tokenizer", "words")
+    expect("1 pairs longer than 3 tokens are left out (the first in line 2)" in run.err, run)
+    expect("1 lines have more than two columns: only two are read (the first in line 3)" in run.err, run)
+
+
+def one_word_is_a_vocabulary(folder):
+    data = write(folder / "train.tsv", "ja\tyes\n" * 8)
+    succeeds("train", "translate", "--train", data, "--valid", data, "--out", folder / "run", *TINY, "--epochs", 40,
+             "--lr", 0.02, "--tokenizer", "words")
+    expect(succeeds("translate", folder / "run", stdin=b"ja\n").out == "yes\n", "one pair was not learnt")
+    succeeds("translate", folder / "run", stdin=b"never seen before\n")
+
+
+def auto_takes_characters_where_words_do_not_come_back(folder):
+    words = tiny_pairs(folder / "words.tsv", 60)
+    unique = write(folder / "unique.tsv", "".join(f"{n} of May\t{n * 7919}-05\n" for n in range(60)))
+    for data, tokenizer in [(words, "words"), (unique, "chars")]:
+        run = folder / tokenizer
+        succeeds("train", "translate", "--train", data, "--out", run, *TINY, "--steps", 1)
+        expect(f" {tokenizer}\n" in succeeds("inspect", run).out, tokenizer)
+
+
+def threads_change_no_bit(folder):
+    one, two = trained(folder, "--threads", 1, name="one"), trained(folder, "--threads", 2, name="two")
+    different = differing(one / "last.h5", two / "last.h5")
+    expect(not different, different)
+    other = trained(folder, "--seed", 2, name="other")
+    expect(differing(one / "last.h5", other / "last.h5"), "another seed gives the same run")
+
+
+def full_disk_ends_training_and_harms_nothing(folder):
+    run = trained(folder)
+    before = contents(run)
+    limit = len(before[next(path for path in before if path.name == "last.h5")]) // 2
+
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    fails("train", "translate", "--train", folder / "train.tsv", "--out", folder / "new", *TINY, "--epochs", 1,
+          preexec_fn=small_files)
+    fails("resume", run, "--set", "epochs=4", preexec_fn=small_files)
+    after = contents(run)
+    expect(all(after[path] == before[path] for path in before if path.suffix != ".csv"), "a checkpoint was changed")
+    expect(not [path for path in after if path.name.endswith(".part")], after.keys())
+    succeeds("resume", run, "--set", "epochs=4")
+
+
+# ---- translate ----
+
+def translate_gives_a_line_for_each_line(folder):
+    run = trained(folder, epochs=1)
+    lines = ["1 2", "", "never seen", "  3   4  ", "7"] * 150
+    text = ("\n".join(lines) + "\n").encode()
+    out = succeeds("translate", run, stdin=text).out
+    expect(out.count("\n") == len(lines) and out.splitlines()[1] == "", out[:300])
+    once = out.splitlines()[:5]
+    expect(out.splitlines() == once * 150, "the same sentence has two translations")
+    for name, other in [("a file", text), ("CR LF", text.replace(b"\n", b"\r\n")), ("no last line end", text[:-1]),
+                        ("a byte order mark", b"\xef\xbb\xbf" + text)]:
+        expect(succeeds("translate", run, write(folder / "in.txt", other)).out == out, name)
+    expect(succeeds("translate", run / "best.h5", "-", stdin=text).out == out, "best.h5 is not what DIR means")
+    expect(succeeds("translate", run, stdin=b"").out == "", "nothing gives something")
+
+
+def translate_answers_each_line_as_it_comes(folder):
+    run = trained(folder, epochs=1)
+    with subprocess.Popen([harness.PROGRAM, "translate", run], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        for line in [b"1 2\n", b"\n", b"3\n"]:
+            child.stdin.write(line)
+            child.stdin.flush()
+            expect(child.stdout.readline().endswith(b"\n"), "no answer")  # hangs, and times out, if there is none
+        child.stdin.close()
+        expect(child.wait(60) == 0, "not ended well")
+
+
+def translate_names_the_line_that_it_cannot_read(folder):
+    run = trained(folder, epochs=1)
+    for bad, says in [(b"1 2\n3\n\xc0\xaf\n4\n", "line 3: byte 1 is not UTF-8"), (b"1\n2\0 3\n", "line 2: byte 2 is a NUL"),
+                      (b"1\n" + b"2 " * 600000, "line 2: longer than")]:
+        result = fails("translate", run, stdin=bad, says=says)
+        expect(len(result.out.splitlines()) == int(says.split()[1][0]) - 1, "lines before it are lost", result)
+    fails("translate", run, folder / "no-such-file", says="no-such-file: No such file")
+    fails("translate", folder / "nowhere", says="No such file")
+    fails("translate", folder, says="neither best.h5 nor last.h5")
+
+
+def a_reader_that_leaves_is_no_news(folder):
+    run = trained(folder, epochs=1)
+    done = subprocess.run(f"yes '1 2' | '{harness.PROGRAM}' translate '{run}' 2>'{folder}/said' | head -n 1; "
+                          "echo ${PIPESTATUS[1]}", shell=True, executable="/bin/bash", capture_output=True, timeout=60)
+    expect(done.stdout.splitlines()[1:] == [b"1"] and not (folder / "said").read_bytes(), done,
+           (folder / "said").read_bytes())
+
+
+def output_that_cannot_be_written_is_an_error(folder):
+    run = trained(folder, epochs=1)
+    for arguments in [["--help"], ["inspect", run], ["evaluate", run, "--data", folder / "train.tsv"],
+                      ["translate", run, folder / "train.tsv"], ["verify", run / "last.h5"]]:
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([harness.PROGRAM, *map(str, arguments)], stdout=full, stderr=subprocess.PIPE)
+        expect(done.returncode == 1 and b"standard output: No space left" in done.stderr, arguments, done)
+
+
+def closed_streams_harm_nothing(folder):
+    data = tiny_pairs(folder / "train.tsv")
+    train = f"'{harness.PROGRAM}' train translate --train '{data}' --out '{folder}/run' --steps 3 {' '.join(TINY)}"
+    for command, code in [(f"{train} 0<&- 1>&- 2>&-", 0), (f"'{harness.PROGRAM}' verify '{folder}/run/last.h5'", 0),
+                          (f"'{harness.PROGRAM}' verify '{folder}/run/last.h5' >&-", 1),
+                          (f"'{harness.PROGRAM}' translate '{folder}/run' <&-", 1)]:
+        done = subprocess.run(command, shell=True, capture_output=True, timeout=60)
+        expect(done.returncode == code, command, done)
+
+
+# ---- evaluate, inspect, verify, seal, doctor ----
+
+def evaluate_prints_one_json_object(folder):
+    run = trained(folder, "--lr", 0.02, epochs=60)
+    result = succeeds("evaluate", run, "--data", folder / "train.tsv")
+    values = json.loads(result.out)
+    expect(set(values) >= {"loss", "perplexity", "exact_match", "exact", "pairs", "left_out"}, result)
+    expect(values["pairs"] == 40 and values["left_out"] == 0 and result.out.count("\n") == 1, result)
+    expect(abs(values["perplexity"] - 2.718281828459 ** values["loss"]) < 1e-6 * values["perplexity"], result)
+    expect(values["exact_match"] == values["exact"] / 40, result)
+    sources = [line.split("\t") for line in (folder / "train.tsv").read_text().splitlines()]
+    out = succeeds("translate", run, stdin="\n".join(s for s, _ in sources).encode()).out.splitlines()
+    expect(values["exact"] == sum(a == b for a, (_, b) in zip(out, sources)), "not what translate says", result)
+    expect(values["exact"] > 4, "nothing was learnt, so that this test tells nothing", result)
+    spaced = write(folder / "spaced.tsv", "".join(f"{s}\t{t.replace(' ', '   ')} \n" for s, t in sources))
+    expect(json.loads(succeeds("evaluate", run, "--data", spaced).out)["exact"] == values["exact"], "white space")
+    joined = write(folder / "joined.tsv", "".join(f"{s}\t{t.replace(' ', '')}\n" for s, t in sources))
+    expect(json.loads(succeeds("evaluate", run, "--data", joined).out)["exact"] ==
+           sum(a == b and " " not in b for a, (_, b) in zip(out, sources)), "words run together are not the same")
+    fails("evaluate", run, "--data", folder / "nothing.tsv", says="nothing.tsv")
+
+
+def a_directory_means_its_best(folder):
+    run, other = trained(folder), trained(folder, "--seed", 2, name="other")
+    write(run / "best.h5", (other / "best.h5").read_bytes())
+    results = [succeeds("evaluate", model, "--data", folder / "train.tsv").out
+               for model in [run, run / "best.h5", run / "last.h5"]]
+    expect(results[0] == results[1] != results[2], *results)
+
+
+def validation_loss_is_that_of_evaluate(folder):
+    run = trained(folder)
+    last = (run / "metrics.csv").read_text().splitlines()[-1].split(",")
+    values = json.loads(succeeds("evaluate", run / "last.h5", "--data", folder / "train.tsv").out)
+    expect(abs(float(last[3]) - values["loss"]) < 1e-6 * values["loss"], last, values)
+
+
+def inspect_shows_what_a_checkpoint_holds(folder):
+    out = succeeds("inspect", trained(folder)).out
+    for text in ["task", "translate", "parameters\n", "encoder/layer0/forward/W_xz", "8 x 12", "norm", "vocabulary\n",
+                 "<pad> <unk> <s> </s>", "options\n", "hidden", "data\n", str(folder / "train.tsv"), "training\n"]:
+        expect(text in out, f"{text} is missing in:", out)
+
+
+def damage_is_told_and_harms_nothing(folder):
+    run = trained(folder)
+    good = (run / "best.h5").read_bytes()
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 0x10
+    commands = [["verify"], ["inspect"], ["translate"], ["evaluate", "--data", folder / "train.tsv"]]
+    succeeds("verify", run / "best.h5")
+    for name, bad in [("truncated", good[:-100]), ("half", good[:len(good) // 2]), ("empty", b""),
+                      ("flipped", bytes(flipped)), ("longer", good + b"\0"), ("text", b"a\tb\n" * 2000)]:
+        path = write(folder / name, bad)
+        for command, *more in commands:
+            result = fails(command, path, *more, says=name)
+            expect(not result.out and len(result.err.splitlines()) == 1, result)
+        expect(path.read_bytes() == bad, f"{name} was changed")
+    for command, *more in commands:
+        fails(command, folder / "absent", *more, says="absent")
+
+
+def seal_makes_an_edit_good(folder):
+    run = trained(folder)
+    edited = bytearray((run / "best.h5").read_bytes())
+    edited[len(edited) // 2] ^= 0x01  # in the middle lie the numbers of a parameter
+    path = write(folder / "edited.h5", bytes(edited))
+    fails("verify", path)
+    succeeds("seal", path)
+    expect("ok" in succeeds("verify", path).out, "sealed, but not whole")
+    before = write(folder / "text.h5", "no checkpoint\n" * 1000).read_bytes()
+    fails("seal", folder / "text.h5")
+    expect((folder / "text.h5").read_bytes() == before, "seal changed a file that it cannot read")
+
+
+def doctor_tells_how_the_machine_is_used(folder):
+    out = succeeds("doctor").out
+    for text in ["tidegate", "processor", "cores", "OpenBLAS core", "instructions", "matrix product", "advice"]:
+        expect(text in out, f"{text} is missing in:", out)
+
+
+if __name__ == "__main__":
+    os.environ.pop("TIDEGATE_CHECK_FINITE", None)
+    harness.main([test for name, test in list(globals().items())
+                  if callable(test) and getattr(test, "__module__", "") == "__main__"])

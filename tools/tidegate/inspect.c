@@ -1,0 +1,170 @@
+/* tools/tidegate/inspect.c -- tidegate inspect: what a checkpoint holds, for people to read. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+#include "program.h"
+
+static const command inspect_command = {
+    "inspect",
+    "MODEL",
+    "Shows what a checkpoint holds: the model's configuration, the shape and norm of every\n"
+    "parameter, where training stands, data, vocabularies. MODEL is a checkpoint, or a\n"
+    "directory with one (best.h5, else last.h5).",
+    NULL,
+    1,
+    1,
+};
+
+enum { NAME_WIDTH = 40, SHAPE_WIDTH = 14, SOME_TEXTS = 12 };
+
+typedef struct totals {
+    int arrays;
+    long long elements;
+} totals;
+
+static long long elements_of(const tg_entry *e)
+{
+    long long n = 1;
+    for (int i = 0; i < e->rank; i++) n *= e->dim[i];
+    return n;
+}
+
+static double element(const tg_entry *e, long long i)
+{
+    switch (e->type) {
+    case TG_FLOAT32: return (double)((const float *)e->data)[i];
+    case TG_FLOAT64: return ((const double *)e->data)[i];
+    case TG_INT32: return ((const int32_t *)e->data)[i];
+    case TG_INT64: return (double)((const int64_t *)e->data)[i];
+    case TG_BYTES: return ((const unsigned char *)e->data)[i];
+    case TG_TEXT: break;
+    }
+    return 0;
+}
+
+static void print_shape(const tg_entry *e)
+{
+    char text[64] = "one number";
+    int n = 0;
+    for (int i = 0; i < e->rank; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s%d", i ? " x " : "", e->dim[i]);
+    printf("%-*s", SHAPE_WIDTH, text);
+}
+
+static void print_array(const tg_entry *e)
+{
+    const long long n = elements_of(e);
+    double squares = 0, smallest = INFINITY, largest = -INFINITY;
+    print_shape(e);
+    for (long long i = 0; i < n; i++) {
+        const double x = element(e, i);
+        squares += x * x;
+        smallest = fmin(smallest, x);
+        largest = fmax(largest, x);
+    }
+    if (n) printf("  norm %-10.5g from %.4g to %.4g", sqrt(squares), smallest, largest);
+}
+
+static void print_texts(const tg_entry *e)
+{
+    const char *const *text = e->data;
+    printf("%d:", e->dim[0]);
+    for (int i = 0; i < e->dim[0] && i < SOME_TEXTS; i++) {
+        putchar(' ');
+        put_text(text[i], true);
+    }
+    if (e->dim[0] > SOME_TEXTS) printf(" ...");
+}
+
+static void print_value(const tg_entry *e)
+{
+    switch (e->type) {
+    case TG_INT64: printf("%lld", (long long)*(const int64_t *)e->data); break;
+    case TG_FLOAT64: printf("%.9g", *(const double *)e->data); break;
+    case TG_TEXT: put_text(e->data, true); break;
+    default: break;
+    }
+}
+
+/* An optimizer's moments are many and tell little: counted, not shown. */
+static bool shown(const tg_entry *e) { return !e->array || strncmp(e->path, "optimizer/", 10) != 0; }
+
+static void print_entry(const tg_entry *e, const char *name)
+{
+    printf("  ");
+    put_text(name, true);
+    printf("%*s ", (int)strlen(name) < NAME_WIDTH ? NAME_WIDTH - (int)strlen(name) : 0, "");
+    if (!e->array)
+        print_value(e);
+    else if (e->type == TG_TEXT)
+        print_texts(e);
+    else
+        print_array(e);
+    printf("\n");
+}
+
+static bool in_group(const char *path, const char *group, size_t bytes)
+{
+    return bytes ? strncmp(path, group, bytes) == 0 && path[bytes] == '/' : !strchr(path, '/');
+}
+
+/* Everything under one top-level name, or, with bytes 0, what has none. */
+static void print_group(const tg_archive *a, const char *group, size_t bytes)
+{
+    totals t = { 0 };
+    tg_entry e;
+    if (bytes) printf("\n%.*s\n", (int)bytes, group);
+    for (int i = 0; i < tg_archive_count(a); i++) {
+        tg_archive_entry(a, i, &e);
+        if (!in_group(e.path, group, bytes)) continue;
+        if (e.array && e.type != TG_TEXT) t.arrays++, t.elements += elements_of(&e);
+        if (shown(&e)) print_entry(&e, bytes ? e.path + bytes + 1 : e.path);
+    }
+    if (t.arrays) printf("  %lld numbers in %d arrays\n", t.elements, t.arrays);
+}
+
+/* Is entry i the first of its group? */
+static bool first_of_group(const tg_archive *a, int i, const char *group, size_t bytes)
+{
+    tg_entry e;
+    for (int k = 0; k < i; k++) {
+        tg_archive_entry(a, k, &e);
+        if (in_group(e.path, group, bytes)) return false;
+    }
+    return true;
+}
+
+static void print_archive(const tg_archive *a, const char *path)
+{
+    tg_entry e;
+    printf("%s\n", path);
+    print_group(a, "", 0);
+    for (int i = 0; i < tg_archive_count(a); i++) {
+        tg_archive_entry(a, i, &e);
+        const size_t bytes = strcspn(e.path, "/");
+        if (e.path[bytes] && first_of_group(a, i, e.path, bytes)) print_group(a, e.path, bytes);
+    }
+}
+
+int command_inspect(int argc, char *argv[])
+{
+    char path[4096];
+    const char *model[2];
+    const parsed p = options_parse(&inspect_command, argc, argv, NULL, model);
+    if (p != PARSED) return options_exit(p);
+
+    tg_context *cx = new_context(0, 1);
+    tg_archive *a = NULL;
+    int result = EXIT_FAILED;
+    if (!tg_context_ok(cx)) {
+        fail_context(cx);
+    } else if (model_path(model[0], path, sizeof path)) {
+        result = tg_checkpoint_read(cx, path, &a) ? fail_context(cx) : EXIT_DONE;
+        if (!result) print_archive(a, path);
+    }
+    tg_archive_free(a);
+    tg_context_free(cx);
+    return finish_output(result);
+}

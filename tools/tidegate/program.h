@@ -1,0 +1,49 @@
+/* tools/tidegate/program.h -- what the commands of the program share.
+ *
+ * Results go to stdout, talk goes to stderr. Exit codes: 0 done; 1 failed, with one line
+ * "tidegate: what: why"; 2 usage; 128+N after signal N with last.h5 saved.                      */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <tidegate/tidegate.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* ---- commands: arguments after the command's name -> exit code ---- */
+int command_train(int argc, char *argv[]);
+int command_resume(int argc, char *argv[]);
+int command_translate(int argc, char *argv[]);
+int command_evaluate(int argc, char *argv[]);
+int command_inspect(int argc, char *argv[]);
+int command_verify(int argc, char *argv[]);
+int command_seal(int argc, char *argv[]);
+int command_doctor(int argc, char *argv[]);
+
+/* ---- talk (talk.c) ---- */
+
+/* "tidegate: <sentence>" on stderr, on one line whatever the sentence holds -> EXIT_FAILED. */
+int fail(const char *format, ...) TG_PRINTF(1, 2);
+/* The context's sentence -> EXIT_FAILED. */
+int fail_context(const tg_context *cx);
+/* "tidegate: warning: <sentence>" on stderr, on one line. */
+void warn(const char *format, ...) TG_PRINTF(1, 2);
+/* Writes what stdout still holds -> result, or EXIT_FAILED if that, or an earlier write, failed. */
+int finish_output(int result);
+/* text on stdout. escape: control characters (C0, DEL, C1) are shown, as \x1b, not sent. */
+void put_text(const char *text, bool escape);
+/* A context with the library's warnings on stderr. */
+tg_context *new_context(uint64_t seed, int threads);
+
+/* ---- models on disk (model.c) ---- */
+
+/* The file that MODEL means: itself, or a directory's best.h5, else its last.h5. false: neither,
+ * which was said. */
+bool model_path(const char *model, char *path, size_t bytes);
+/* Opens MODEL to translate with; false: the reason was said. */
+bool open_translator(tg_context *cx, const char *model, tg_translator *tr);
+
+#endif

@@ -1,0 +1,49 @@
+/* tools/tidegate/tokenizer.c -- --tokenizer auto: words or characters?
+ *
+ * By Good's estimate (Good 1953, with Turing): the share of new text's words that were never seen is
+ * about n1 / N, where N counts the words of the text at hand and n1 those that stand in it once.
+ * Where that is more than a third, on either side, a vocabulary of words would mostly be <unk>
+ * (dates, numbers, identifiers, names), and characters are the better tokens.                    */
+#include <limits.h>
+
+#include "training.h"
+
+static const double most_unseen = 1.0 / 3;
+
+/* n1 / N of one side of the text. */
+static double share_unseen(tg_context *cx, const tg_pairs *pairs, const char *(*side)(const tg_pairs *, int))
+{
+    tg_vocabulary *all = tg_vocabulary_new(cx, TG_WORDS), *repeated = tg_vocabulary_new(cx, TG_WORDS);
+    double N = 0;
+    for (int i = 0; i < tg_pairs_count(pairs); i++) {
+        N += tg_tokenize(TG_WORDS, side(pairs, i), NULL, NULL);
+        tg_vocabulary_add(all, side(pairs, i));
+        tg_vocabulary_add(repeated, side(pairs, i));
+    }
+    tg_vocabulary_freeze(all, 1);
+    tg_vocabulary_freeze(repeated, 2);
+    return N > 0 ? (tg_vocabulary_size(all) - tg_vocabulary_size(repeated)) / N : 0;
+}
+
+bool choose_tokenizer(const char *path, bool quiet, int *tokenizer)
+{
+    tg_context *cx = new_context(0, 1);
+    tg_pairs *pairs;
+    tg_pairs_info info;
+    double unseen = 0;
+    bool ok = tg_pairs_read(cx, path, &(tg_pairs_config){ TG_WORDS, INT_MAX }, &pairs, &info) == TG_OK;
+    if (ok) {
+        const double source = share_unseen(cx, pairs, tg_pairs_source);
+        const double target = share_unseen(cx, pairs, tg_pairs_target);
+        unseen = source > target ? source : target;
+        ok = tg_context_ok(cx);
+    }
+    *tokenizer = unseen > most_unseen ? TOKENIZER_CHARACTERS : TOKENIZER_WORDS;
+    if (!ok)
+        fail_context(cx);
+    else if (!quiet)
+        fprintf(stderr, "Tokens are %s: about %.0f %% of the words of new text would be unknown.\n",
+                *tokenizer == TOKENIZER_WORDS ? "words" : "characters", 100 * unseen);
+    tg_context_free(cx);
+    return ok;
+}

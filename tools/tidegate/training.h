@@ -1,0 +1,60 @@
+/* tools/tidegate/training.h -- what `train translate` and `resume` share: options, data, the run. */
+#ifndef TRAINING_H
+#define TRAINING_H
+
+#include "options.h"
+#include "program.h"
+
+enum { TOKENIZER_AUTO, TOKENIZER_WORDS, TOKENIZER_CHARACTERS }; /* order of --tokenizer's choices */
+
+/* See training_options for what each means, its range and default. */
+typedef struct training_settings {
+    const char *train, *valid, *out;
+    int tokenizer;
+    int64_t min_frequency, max_length;
+    int64_t embed, hidden, layers;
+    int cell; /* a tg_cell */
+    double dropout, label_smoothing;
+    int64_t epochs, steps, batch;
+    int optimizer, schedule;
+    double lr, clip, weight_decay;
+    int64_t warmup, patience;
+    int64_t seed, threads;
+    int64_t log_every, valid_every, checkpoint_every;
+    bool quiet, force;
+} training_settings;
+
+extern const option training_options[];
+
+typedef struct data_file {
+    const char *role; /* "train" or "valid": its name in the checkpoint */
+    char path[4096];  /* absolute; "": there is none */
+    tg_pairs *pairs;
+    tg_pairs_info info;
+    tg_batches *batches;
+} data_file;
+
+/* One run of training over parallel text. */
+typedef struct training {
+    training_settings settings;
+    tg_context *cx;
+    data_file train, valid;
+    tg_translator translator;
+} training;
+
+/* Reads a file, says what was left out, and makes the path absolute. path NULL: there is no such
+ * file, and that is fine. false: the reason was said. */
+bool training_read(training *t, data_file *f, const char *role, const char *path);
+
+/* From data and translator to the end of training -> exit code. */
+int training_run(training *t, bool resume);
+
+/* "data/<role>/...": which file it was, as the checkpoint keeps it. */
+tg_status data_put(const data_file *f, tg_archive *a);
+/* Is f what the archive tells? Otherwise false, and the sentence in why. */
+bool data_same(const data_file *f, const tg_archive *a, char *why, size_t bytes);
+
+/* Words or characters for the parallel text at path? false: the reason was said. */
+bool choose_tokenizer(const char *path, bool quiet, int *tokenizer);
+
+#endif
