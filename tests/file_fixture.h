@@ -2,7 +2,7 @@
 #ifndef FILE_FIXTURE_H
 #define FILE_FIXTURE_H
 
-#include <check.h>
+#include "check_main.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -242,11 +242,7 @@ static void __attribute__((unused)) fault_at(long at, int error, bool for_good)
         tcase_add_checked_fixture(all, before, after);                                                       \
         for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(all, tests[i]);             \
         suite_add_tcase(suite, all);                                                                         \
-        SRunner *runner = srunner_create(suite);                                                             \
-        srunner_run_all(runner, CK_ENV);                                                                     \
-        const int failed = srunner_ntests_failed(runner);                                                    \
-        srunner_free(runner);                                                                                \
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;                                                         \
+        return run_suite(suite);                                                                             \
     }
 
 #endif

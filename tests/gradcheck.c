@@ -7,13 +7,13 @@
  *
  * for the gradient a that the tape gave. A row in the table is what makes an op exist: an op of
  * tensor/ops.def without one fails. */
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tidegate/tidegate.h>
 
+#include "check_main.h"
 #include "tensor/tape.h"
 
 _Static_assert(sizeof(tg_real) == 8, "gradients are checked in double");
@@ -375,9 +375,5 @@ int main(void)
     tcase_add_test(ops, every_op_has_a_case_that_runs_it);
     suite_add_tcase(suite, ops);
     suite_add_tcase(suite, rnn);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -202,9 +202,5 @@ int main(void)
     tcase_add_loop_test(all, outputs_loss_and_every_gradient_are_those_of_pytorch, 0, 2);
     tcase_add_loop_test(all, ten_steps_of_each_optimizer_are_those_of_pytorch, 0, 8);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -212,9 +212,5 @@ int main(void)
     tcase_add_loop_test(all, packed_product_agrees_with_plain_c_on_odd_sizes, 0, 3);
     tcase_add_test(all, packing_keeps_each_token_and_leaves_padding_out);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

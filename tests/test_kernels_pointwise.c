@@ -103,9 +103,5 @@ int main(void)
     tcase_add_loop_test(all, special_values_are_kept, 0, 3);
     tcase_add_loop_test(all, any_number_of_elements_is_done_and_no_more, 0, 3);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

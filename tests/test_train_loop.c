@@ -265,7 +265,7 @@ START_TEST(single_bad_step_is_skipped_and_counted)
     ck_assert_int_eq(tg_optimizer_steps(n->optimizer), 19);
     ck_assert_int_eq(tg_context_step(n->cx), 20);
     ck_assert_ptr_nonnull(strstr(said, "step 5 is skipped"));
-    ck_assert_ptr_nonnull(strstr(n->log, "step 5 is skipped"));
+    ck_assert_ptr_null(strstr(n->log, "step 5 is skipped")); /* told once */
     ck_assert(tg_context_ok(n->cx));
     free(said);
     net_free(n);

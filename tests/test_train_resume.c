@@ -185,7 +185,7 @@ END_TEST
 START_TEST(kill_at_a_random_moment_and_resume_equal_a_straight_run)
 {
     const char *wish = getenv("TIDEGATE_KILLS");
-    const int kills = wish ? atoi(wish) : 16;
+    const int kills = wish ? atoi(wish) : 20;
     int done = 0, killed = 0;
     unsigned random = 12345;
     const run_case *c = &cases[_i];
@@ -250,7 +250,8 @@ START_TEST(validation_history_is_kept_in_run_and_goes_on)
     int64_t step[3];
     double loss[3];
     ck_assert_int_eq(tg_archive_get_array(a, "run/validation/step", TG_INT64, 1, (int[]){ 3 }, step), TG_OK);
-    ck_assert_int_eq(tg_archive_get_array(a, "run/validation/loss", TG_FLOAT64, 1, (int[]){ 3 }, loss), TG_OK);
+    ck_assert_int_eq(tg_archive_get_array(a, "run/validation/loss", TG_FLOAT64, 1, (int[]){ 3 }, loss),
+                     TG_OK);
     for (int i = 0; i < 3; i++) ck_assert(step[i] == 20 * (i + 1) && isfinite(loss[i]));
     ck_assert(loss[0] != loss[1] && loss[1] != loss[2]);
     tg_archive_free(a);
@@ -348,7 +349,7 @@ static void fall_back(void (*spoil)(const char *directory), const char *word)
     fclose(talk);
     ck_assert_str_eq(result.resumed_from, in(d, "last.h5.1").s);
     ck_assert_msg(strstr(said, word) && strstr(said, "last.h5.1"), "%s", said);
-    ck_assert_msg(strstr(n->log, word) && strstr(n->log, "last.h5.1"), "%s", n->log);
+    ck_assert_msg(!strstr(n->log, "last.h5.1"), "told twice: %s", n->log);
     assert_same_run(c, straight, d, "gone back");
     free(said);
     net_free(n);
@@ -468,7 +469,7 @@ START_TEST(checkpoint_of_another_machine_goes_on_and_says_so)
     ck_assert_train(&g, TG_OK, NULL);
     fclose(g.talk);
     ck_assert_msg(strstr(said, "Katmai") && strstr(said, "mmx") && strstr(said, "may differ"), "%s", said);
-    ck_assert_msg(strstr(n->log, "Katmai") && strstr(n->log, "mmx"), "%s", n->log);
+    ck_assert_msg(!strstr(n->log, "Katmai"), "told twice: %s", n->log);
     assert_same_run(&cases[4], straight, d, "another machine");
     free(said);
     net_free(n);
@@ -555,9 +556,5 @@ int main(void)
     tcase_add_test(all, run_in_slices_of_time_equals_a_straight_run);
     tcase_add_test(all, data_with_fewer_batches_than_were_taken_are_refused);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

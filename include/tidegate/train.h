@@ -60,7 +60,7 @@ typedef struct tg_training {
     int64_t checkpoint_every; /* steps; 0: at the end of each epoch, and when training ends */
     int patience;             /* stop after so many validations without a better loss; 0: never */
 
-    FILE *talk;         /* progress and news: a bar on a terminal, lines elsewhere; NULL: silence */
+    FILE *talk;         /* progress and news: a bar on a terminal, lines elsewhere; NULL: news to the log */
     const char *unit;   /* what is counted per second: "tokens" (default), "frames", ... */
     bool catch_signals; /* SIGINT and SIGTERM: save last.h5 and return; a second one kills */
 } tg_training;

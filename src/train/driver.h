@@ -139,6 +139,10 @@ typedef struct training_run {
 /* Seconds since the run began, earlier calls included. */
 double tg__run_seconds(const training_run *r);
 
+/* News of the run: to whom it talks, or failing that to the context's log. */
+void tg__run_tell(training_run *r, tg_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* last.h5, keeping the one before it; does nothing if it is as training stands. */
 tg_status tg__run_save_last(training_run *r);
 tg_status tg__run_save_best(training_run *r);

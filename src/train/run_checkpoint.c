@@ -1,11 +1,25 @@
 /* train/run_checkpoint.c -- what a run saves, and how it goes on. */
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <tidegate/blas.h>
 
 #include "train/driver.h"
+
+void tg__run_tell(training_run *r, tg_log_level level, const char *format, ...)
+{
+    char sentence[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    if (r->talk.out)
+        tg__talk_say(&r->talk, "%s", sentence);
+    else
+        tg__context_log(r->cx, level, "%s", sentence);
+}
 
 /* ---- saving ---- */
 
@@ -92,9 +106,7 @@ static tg_status read_newest(training_run *r, tg_archive **a)
         snprintf(why1, sizeof why1, "%s", tg_context_message(r->cx));
         return tg_context_note(r->cx, s1, "tg_train: no checkpoint can be read: %.220s; %.220s", why, why1);
     }
-    tg__context_log(r->cx, TG_LOG_WARNING, "%.330s; going back to the checkpoint before it, %.120s", why,
-                    before.s);
-    tg__talk_say(&r->talk, "%s; going back to the checkpoint before it, %s", why, before.s);
+    tg__run_tell(r, TG_LOG_WARNING, "%s; going back to the checkpoint before it, %s", why, before.s);
     r->mended = true;
     return TG_OK;
 }
@@ -105,9 +117,7 @@ static void compare_rate(training_run *r)
 {
     const tg_real then = tg_optimizer_rate(r->training->optimizer);
     if (then == r->base) return;
-    tg__context_log(r->cx, TG_LOG_INFO, "the optimizer's rate was %g, now it is %g", (double)then,
-                    (double)r->base);
-    tg__talk_say(&r->talk, "the optimizer's rate was %g, now it is %g", (double)then, (double)r->base);
+    tg__run_tell(r, TG_LOG_INFO, "the optimizer's rate was %g, now it is %g", (double)then, (double)r->base);
     tg_optimizer_set_rate(r->training->optimizer, r->base);
 }
 
@@ -117,11 +127,7 @@ static void compare_machine(training_run *r, const tg_archive *a, const char *pa
 {
     const char *then;
     if (!tg_archive_has(a, path) || tg_archive_get_text(a, path, &then) || !strcmp(then, now)) return;
-    tg__context_log(
-        r->cx, TG_LOG_WARNING,
-        "the checkpoint was made with %s %s, now it is %s: going on, but the last bits may differ", what,
-        then, now);
-    tg__talk_say(&r->talk,
+    tg__run_tell(r, TG_LOG_WARNING,
                  "the checkpoint was made with %s %s, now it is %s: going on, but the last bits may differ",
                  what, then, now);
 }

@@ -83,8 +83,7 @@ static void count_bad(training_run *r, tg_at at)
     tg_params_zero_gradients(r->training->params);
     char why[sizeof r->cx->message];
     strcpy(why, tg_context_message(r->cx));
-    tg__context_log(r->cx, TG_LOG_WARNING, "step %lld is skipped: %.400s", (long long)at.step, why);
-    tg__talk_say(&r->talk, "step %lld is skipped: %s", (long long)at.step, why);
+    tg__run_tell(r, TG_LOG_WARNING, "step %lld is skipped: %s", (long long)at.step, why);
 }
 
 static tg_status give_up(training_run *r)
@@ -177,8 +176,8 @@ static tg_status validate(training_run *r, metrics_row *row, bool *best)
     tg_context_set_step(r->cx, r->progress.step);
     if (s) return s;
     if (!isfinite(loss))
-        tg__context_log(r->cx, TG_LOG_WARNING, "step %lld: the validation loss is %g",
-                        (long long)r->progress.step, loss);
+        tg__run_tell(r, TG_LOG_WARNING, "step %lld: the validation loss is %g", (long long)r->progress.step,
+                     loss);
     row->has_valid = true;
     row->valid_loss = loss;
     *best = count_validation(r, loss);
@@ -295,9 +294,7 @@ static tg_status go_on(training_run *r)
     const tg_progress *p = &r->progress;
     tg_context_set_step(r->cx, p->step);
     if (p->step) r->rate = tg_schedule_rate(&r->schedule, p->step - 1); /* for a row that is owed */
-    tg__context_log(r->cx, TG_LOG_INFO, "going on after step %lld, from %s", (long long)p->step,
-                    r->resumed_from);
-    tg__talk_say(&r->talk, "going on after step %lld, from %s", (long long)p->step, r->resumed_from);
+    tg__run_tell(r, TG_LOG_INFO, "going on after step %lld, from %s", (long long)p->step, r->resumed_from);
     return tg__metrics_open(&r->metrics, &r->directory, true, p->step);
 }
 
@@ -337,17 +334,16 @@ static void farewell(training_run *r, int reason, bool already)
     const tg_progress *p = &r->progress;
     const char *what = already ? "nothing to do, the run is complete" : why[reason];
     if (p->validated && isfinite(p->best))
-        tg__talk_say(&r->talk, "%s: %lld steps, the best validation loss is %.4g at step %lld", what,
+        tg__run_tell(r, TG_LOG_INFO, "%s: %lld steps, the best validation loss is %.4g at step %lld", what,
                      (long long)p->step, p->best, (long long)p->best_step);
     else
-        tg__talk_say(&r->talk, "%s: %lld steps", what, (long long)p->step);
-    if (already) tg__context_log(r->cx, TG_LOG_INFO, "%s: %lld steps", what, (long long)p->step);
+        tg__run_tell(r, TG_LOG_INFO, "%s: %lld steps", what, (long long)p->step);
 }
 
 static tg_status interrupted(training_run *r, int number)
 {
     const char *directory = r->directory.path;
-    tg__talk_say(&r->talk, "stopped by %s after step %lld", tg__signal_name(number),
+    tg__run_tell(r, TG_LOG_INFO, "stopped by %s after step %lld", tg__signal_name(number),
                  (long long)r->progress.step);
     return tg_context_note(
         r->cx, TG_ERR_INTERRUPTED, "tg_train: %s stopped the training after step %lld%s%.300s%s",
