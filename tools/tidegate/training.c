@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STANDARD_EPOCHS = 18 };
+enum { STANDARD_EPOCHS = 14 };
 static const double adam_rate = 3e-3; /* Adam's and AdamW's, when --lr is not given */
 
 static const char *const optimizer_names[] = { "adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop" };
@@ -30,14 +30,16 @@ const option training_options[] = {
     { "embed", OPTION_INTEGER, AT(embed), "128", 1, 65536, NULL, "size of a token's vector", MODEL },
     { "hidden", OPTION_INTEGER, AT(hidden), "256", 1, 65536, NULL, "size of the state", MODEL },
     { "layers", OPTION_INTEGER, AT(layers), "1", 1, 64, NULL, "recurrent layers, of encoder and decoder each", MODEL },
-    { "cell", OPTION_CHOICE, AT(cell), "gru", 0, 0, "gru|gru-reset-after", "", MODEL },
+    { "cell", OPTION_CHOICE, AT(cell), "gru", 0, 0, "gru|gru-reset-after",
+      "where the reset gate acts: before the product (Cho et al.\n2014), or after it (cuDNN, PyTorch, Keras)", MODEL },
     { "dropout", OPTION_NUMBER, AT(dropout), "0.3", 0, 0.99, NULL, "share of values zeroed while learning", MODEL },
 
     { "epochs", OPTION_INTEGER, AT(epochs), NULL, 0, 1e9, NULL,
-      "passes over the data (default 18, or no limit with\n--steps)", RUN },
+      "passes over the data (default 14, or no limit with\n--steps)", RUN },
     { "steps", OPTION_INTEGER, AT(steps), "0", 0, 1e15, NULL, "stop after so many steps in all; 0: no limit", RUN },
     { "batch", OPTION_INTEGER, AT(batch), "32", 1, 65536, NULL, "pairs a step", MODEL },
-    { "optimizer", OPTION_CHOICE, AT(optimizer), "adam", 0, 0, "adam|adamw|sgd|momentum|nesterov|rmsprop", "", MODEL },
+    { "optimizer", OPTION_CHOICE, AT(optimizer), "adam", 0, 0, "adam|adamw|sgd|momentum|nesterov|rmsprop",
+      "how a gradient becomes a step", MODEL },
     { "lr", OPTION_NUMBER, AT(lr), "0", 0, 1000, NULL,
       "learning rate; 0: the optimizer's own (adam and adamw\n0.003, the others 0.01)", RUN },
     { "schedule", OPTION_CHOICE, AT(schedule), "cosine", 0, 0, "constant|step|exponential|cosine|inverse-sqrt|plateau",
