@@ -63,7 +63,8 @@ TG_API tg_status tg_translator_get(tg_context *cx, const tg_archive *a, tg_trans
 TG_API tg_status tg_translator_open(tg_context *cx, const char *path, tg_translator *tr) TG_MUST_CHECK;
 
 /* n sentences (0-terminated UTF-8) -> translation[i], each to be freed with free(). Longest outputs are
- * max_length tokens; 0: twice the source and ten. An empty sentence gives an empty translation. */
+ * max_length tokens; 0: twice the source and ten. ASCII white space around a
+ * sentence is cut, as in training; an empty sentence gives an empty translation. */
 TG_API tg_status tg_translator_translate(tg_translator *tr, int n, const char *const sentence[],
                                          int max_length, char *translation[]) TG_MUST_CHECK;
 

@@ -77,7 +77,8 @@ TG_API tg_tensor *tg_rnn_step(tg_rnn *l, tg_tape *t, tg_tensor *x, const tg_stat
 
 /* Zeros for a batch of B, in context memory: what truncated BPTT and streaming carry. */
 TG_API tg_state tg_state_new(tg_context *cx, const tg_rnn *l, int B);
-/* Values of src (on a tape) into dst (in context memory), after a step that succeeded. */
+/* Values of src (on a tape) into dst (from tg_state_new), after a step that succeeded. Other shapes:
+ * the context remembers. */
 TG_API void tg_state_keep(tg_state *dst, const tg_state *src);
 
 #ifdef __cplusplus

@@ -81,7 +81,7 @@ typedef struct tg_schedule {
     int patience;   /* PLATEAU: validations without improvement before a drop; 10 */
 
     /* PLATEAU's memory; the driver saves it */
-    double best; /* NaN or 0 drops and 0 bad: nothing seen yet */
+    double best; /* lowest validation loss, once one was seen */
     int bad, drops;
     bool seen;
 } tg_schedule;

@@ -57,7 +57,7 @@ typedef struct tg_training {
     tg_real clip_norm;        /* 0: off */
     int64_t log_every;        /* steps; 0: 10 */
     int64_t valid_every;      /* steps; 0: at the end of each epoch */
-    int64_t checkpoint_every; /* steps; 0: at the end of each epoch, and when training ends */
+    int64_t checkpoint_every; /* steps; 0: at each epoch's end. Also before the first step, and at the end */
     int patience;             /* stop after so many validations without a better loss; 0: never */
 
     FILE *talk;         /* progress and news: a bar on a terminal, lines elsewhere; NULL: news to the log */

@@ -1,7 +1,7 @@
 /* kernels/pointwise.h -- y[i] = f(x[i]) with vectors. x and y may be the same.
  *
- * Largest errors in float, over all floats: exp 2 ulp, sigmoid 4 ulp, tanh 4 ulp (results below the
- * smallest normal number may be 0). The double build takes libm's. NaN stays NaN. */
+ * Largest errors in float, over 17 million floats: exp 2 ulp, sigmoid 4 ulp, tanh 4 ulp (8 without fused
+ * multiply-add); results below the smallest normal number may be 0. The double build takes libm's. NaN stays NaN. */
 #ifndef KERNELS_POINTWISE_H
 #define KERNELS_POINTWISE_H
 
