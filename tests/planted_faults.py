@@ -29,21 +29,21 @@ FAULTS = [
     ("reset after: dr without q", GATES, "const vec dr = dg * hq * r * (1 - r);", "const vec dr = dg * r * (1 - r);"),
     ("reset after: dq without r", GATES, "store(q + j, n, dg * r);", "store(q + j, n, dg);"),
     ("dh without the products of z and r", SWEEP,
-     "multiply(&w->zr, rows, gates, 3 * H, 1, dh, H);", ""),
+     "tg__matrix_product(&c->zr, rows, gates, 3 * H, 1, dh, H);", ""),
     ("the product of z only", SWEEP,
-     "b == NORMAL ? H : 2 * H, b == NORMAL", "H, b == NORMAL"),
+     "direction == NORMAL ? H : 2 * H, n", "H, n"),
     ("a missing bias gradient", SWEEP, "tg__add_rows(cx, N, 3 * H, dgates, 3 * H, d.b);", "tg__add_rows(cx, N, 2 * H, dgates, 3 * H, d.b);"),
     ("reset after: a missing recurrent bias", SWEEP, "tg__add_rows(cx, N, H, saved.q, H, d.b_h + 2 * H);", ""),
     ("an unmasked step: all rows run at every step of backward", SWEEP,
-     "const int t = w->s.reverse ? q->steps - 1 - k : k, rows = rows_at(q, t, first, last), token = q->offset[t] + first;\n"
+     "const int t = w->s.reverse ? q->steps - 1 - k : k, rows = tg__sweep_rows(q, t, first, last), token = q->offset[t] + first;\n"
      "        if (!rows) continue;\n        tg_real *dh",
      "const int t = w->s.reverse ? q->steps - 1 - k : k, rows = last - first, token = q->offset[t] + first < q->tokens - rows ? q->offset[t] + first : q->tokens - rows;\n"
      "        if (q->tokens < rows) continue;\n        tg_real *dh"),
     ("h(t-1) taken from the step itself", SWEEP, "before = w->s.reverse ? t + 1 : t - 1;", "before = t;"),
     ("the gradient that arrives at y(t) is lost", SWEEP, "dh[at(i, H) + (size_t)j] += dy[j];", "(void)dy;"),
-    ("dW_x overwritten instead of added", SWEEP, "dgates, 3 * H, NULL, 1, d.W_x, 3 * H);", "dgates, 3 * H, NULL, 0, d.W_x, 3 * H);"),
-    ("dx overwritten instead of added", SWEEP, "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, dgates, 3 * H, w.W_x, 3 * H, NULL, 1, dx, I);",
-     "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, dgates, 3 * H, w.W_x, 3 * H, NULL, 0, dx, I);"),
+    ("dW_x overwritten instead of added", SWEEP, "saved.gates, 3 * H, NULL, 1, d.W_x, 3 * H);", "saved.gates, 3 * H, NULL, 0, d.W_x, 3 * H);"),
+    ("dx overwritten instead of added", SWEEP, "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 1, dx, I);",
+     "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 0, dx, I);"),
 ]
 
 

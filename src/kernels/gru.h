@@ -18,6 +18,7 @@
 #ifndef KERNELS_GRU_H
 #define KERNELS_GRU_H
 
+#include "kernels/panels.h"
 #include "kernels/sequence.h"
 
 typedef struct gru_shape {
@@ -57,5 +58,45 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
                       const tg_real *h0, const tg_real *y, const tg_real *dy, gru_saved saved, tg_real *dh,
                       tg_real *dx, tg_real *scratch, tg_real *panels);
 size_t tg__gru_backward_scratch(gru_shape s);
+
+/* ---- the cell alone, for sweeps that do something else between the steps ---- */
+
+typedef struct
+    gru_cell { /* ready for one direction of the sweep: forward (NORMAL) or backward (TRANSPOSED) */
+    int H;
+    bool reset_after;
+    gru_weights w;
+    matrix zr, g; /* W_hz and W_hr side by side, W_hg; or their transposes */
+} gru_cell;
+
+/* room: tg__gru_cell_room elements, or NULL: the recurrent weights are not packed. */
+gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_after, gru_weights w,
+                      tg_real *room);
+size_t tg__gru_cell_room(int H);
+
+/* One step of `rows` rows. gates (rows,3H): the input side, x W_x, on entry; z r g on return. h (rows,H):
+ * h(t-1) on entry, h(t) on return, and copied to y with y_stride. q (rows,H): reset-after only. rh (rows,H). */
+void tg__gru_step(const gru_cell *c, int rows, tg_real *h, tg_real *gates, tg_real *q, tg_real *rh,
+                  tg_real *y, int y_stride);
+
+/* dh (rows,H): dL/dh(t) on entry, dL/dh(t-1) on return. gates, q: as tg__gru_step left them; on return the
+ * gradients before sigmoid and tanh, and that of q. rh (rows,H): set to r * h(t-1). drh (rows,H): scratch. */
+void tg__gru_step_backward(const gru_cell *c, int rows, const tg_real *h_before, tg_real *dh, tg_real *gates,
+                           tg_real *q, tg_real *rh, tg_real *drh);
+
+/* After the sweep, with what its N tokens left: dW_h, db, db_h. */
+void tg__gru_recurrent_gradients(tg_context *cx, int N, int H, bool reset_after, const tg_real *h_before,
+                                 const tg_real *rh, gru_saved saved, gru_gradients d);
+
+/* Blocks of rows that a sweep over B rows is cut into, which do not meet: at most 32 rows each, at least
+ * two blocks where there are 16 rows. A function of B alone. */
+int tg__sweep_blocks(int B);
+
+/* Does packing pay? It costs about one step: not for one step, nor for one row, which reads every weight
+ * but once a step. */
+bool tg__sweep_packs(const sequence *q);
+
+/* Rows of block [first, last) that run at step t. */
+int tg__sweep_rows(const sequence *q, int t, int first, int last);
 
 #endif

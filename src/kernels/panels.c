@@ -44,3 +44,18 @@ void tg__panels_product(int m, int n, int k, const tg_real *A, int A_stride, con
 {
     tg__simd()->panel_product(m, n, k, A, A_stride, panels, keep, C, C_stride);
 }
+
+matrix tg__matrix(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride, tg_real *room)
+{
+    if (room) tg__panels_pack(cx, b, k, n, B, B_stride, room);
+    return (matrix){ b, k, n, B, B_stride, room };
+}
+
+void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_stride, int keep, tg_real *C,
+                        int C_stride)
+{
+    if (m->panels)
+        tg__panels_product(rows, m->n, m->k, A, A_stride, m->panels, keep, C, C_stride);
+    else
+        tg__matmul_piece(NORMAL, m->b, rows, m->n, m->k, A, A_stride, m->B, m->stride, keep, C, C_stride);
+}

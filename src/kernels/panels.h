@@ -20,4 +20,20 @@ void tg__panels_pack(tg_context *cx, transposed b, int k, int n, const tg_real *
 void tg__panels_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,
                         tg_real *C, int C_stride);
 
+/* A right-hand matrix as a sweep multiplies with it, step after step: packed, or as it stands. */
+typedef struct matrix {
+    transposed b;
+    int k, n; /* op(B) is (k,n) */
+    const tg_real *B;
+    int stride;
+    const tg_real *panels; /* NULL: not packed */
+} matrix;
+
+/* op(B) (k,n), packed into room (tg__panels_room elements) unless that is NULL. */
+matrix tg__matrix(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride, tg_real *room);
+
+/* C (rows,n) = A (rows,k) op(B) + keep * C, keep 0 or 1, by the calling thread. */
+void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_stride, int keep, tg_real *C,
+                        int C_stride);
+
 #endif
