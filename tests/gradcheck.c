@@ -18,7 +18,7 @@
 
 _Static_assert(sizeof(tg_real) == 8, "gradients are checked in double");
 
-enum { D = 3, V = 4, MOST = 4096, MOST_OUTPUTS = 2 };
+enum { D = 3, V = 4, MOST = 4096, MOST_OUTPUTS = 6 };
 
 typedef struct fixture {
     tg_context *cx;
@@ -27,7 +27,7 @@ typedef struct fixture {
     int T, B;
     const int *lengths;
     tg_parameter *x, *y, *h;
-    void *layer;
+    void *layer, *other;
 } fixture;
 
 typedef struct grad_case {
@@ -147,6 +147,20 @@ RUN(linear, tg_linear_run(f->layer, f->t, X(f)))
 RUN(linear_twice,
     tg_add(f->t, tg_linear_run(f->layer, f->t, X(f)), tg_linear_run(f->layer, f->t, tg_tanh(f->t, X(f)))))
 
+/* the table of an embedding is the output's weights, too */
+static void make_tied(fixture *f)
+{
+    f->other = tg_embedding_new(f->ps, "embedding", V, D);
+    f->layer = tg_linear_new(f->ps, "layer", D, V, &(tg_linear_config){ .tied = f->other });
+}
+static int run_tied(fixture *f, tg_tensor **out)
+{
+    int id[MOST];
+    for (int i = 0; i < f->T * f->B; i++) id[i] = i % 5 == 3 ? -1 : i * i % V;
+    *out = tg_linear_run(f->layer, f->t, tg_tanh(f->t, tg_embedding_run(f->other, f->t, id, f->T, f->B)));
+    return 1;
+}
+
 static void make_rnn(fixture *f, tg_rnn_config config)
 {
     make_x(f);
@@ -196,6 +210,92 @@ static int run_rnn_steps(fixture *f, tg_tensor **out)
     return 2;
 }
 
+/* ---- attention ---- */
+
+enum { S = 3, M = 4 };
+
+/* Lengths of the memory: all there are, an empty one among them. */
+static const int memory_lengths[] = { 2, 3, 1, 0, 3, 3, 1, 2, 3, 1, 2, 3, 0, 1, 2, 3, 2 };
+
+static void make_attention(fixture *f, tg_attention_config config)
+{
+    f->x = input(f, "query", 3, f->T, f->B, M);
+    f->y = input(f, "memory", 3, S, f->B, M);
+    f->layer = tg_attention_new(f->ps, "attention", M, M, &config);
+}
+#define ATTENTION(name, ...)                                                                                 \
+    static void make_##name(fixture *f) { make_attention(f, (tg_attention_config){ __VA_ARGS__ }); }
+ATTENTION(additive, .kind = TG_ATTENTION_ADDITIVE, .units = 5)
+ATTENTION(additive_coverage, .kind = TG_ATTENTION_ADDITIVE, .coverage = true)
+ATTENTION(dot, .kind = TG_ATTENTION_DOT)
+ATTENTION(dot_coverage, .kind = TG_ATTENTION_DOT, .coverage = true)
+ATTENTION(general, .kind = TG_ATTENTION_GENERAL)
+ATTENTION(general_coverage, .kind = TG_ATTENTION_GENERAL, .coverage = true)
+
+static int run_attention(fixture *f, tg_tensor **out)
+{
+    const tg_memory memory = tg_attention_memory(f->layer, f->t, Y(f), f->lengths ? memory_lengths : NULL);
+    *out = tg_attention_run(f->layer, f->t, X(f), &memory, NULL);
+    return 1;
+}
+/* The memory's rows are the queries, too. */
+static int run_attention_to_itself(fixture *f, tg_tensor **out)
+{
+    const tg_memory memory = tg_attention_memory(f->layer, f->t, X(f), NULL);
+    *out = tg_attention_run(f->layer, f->t, X(f), &memory, NULL);
+    return 1;
+}
+
+static void make_attention_rnn(fixture *f, tg_attention_rnn_config config)
+{
+    make_x(f);
+    f->y = input(f, "memory", 3, S, f->B, M);
+    f->h = input(f, "h0", 2, f->B, M, 0);
+    f->layer = tg_attention_rnn_new(f->ps, "decoder", D, M, M, &config);
+}
+#define ATTENTION_RNN(name, ...)                                                                             \
+    static void make_##name(fixture *f) { make_attention_rnn(f, (tg_attention_rnn_config){ __VA_ARGS__ }); }
+ATTENTION_RNN(bahdanau, .attention = { .kind = TG_ATTENTION_ADDITIVE, .units = 3 })
+ATTENTION_RNN(bahdanau_coverage, .cell = TG_GRU_RESET_AFTER,
+              .attention = { .kind = TG_ATTENTION_ADDITIVE, .coverage = true })
+ATTENTION_RNN(luong_dot, .attention = { .kind = TG_ATTENTION_DOT }, .attentional = 5)
+ATTENTION_RNN(luong_general, .cell = TG_GRU_RESET_AFTER, .attention = { .kind = TG_ATTENTION_GENERAL })
+ATTENTION_RNN(luong_feeding, .attention = { .kind = TG_ATTENTION_GENERAL }, .attentional = 3,
+              .input_feeding = true)
+ATTENTION_RNN(luong_all, .cell = TG_GRU_RESET_AFTER,
+              .attention = { .kind = TG_ATTENTION_DOT, .coverage = true }, .input_feeding = true)
+
+/* Everything that comes out: each step's, and the state after the last. */
+static int outputs_of(tg_attended y, tg_attention_state after, tg_tensor **out)
+{
+    int n = 0;
+    tg_tensor *all[] = { y.output, y.context, y.attentional, after.h, after.attentional, after.coverage };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i]) out[n++] = all[i];
+    return n;
+}
+static tg_memory memory_of(fixture *f)
+{
+    return tg_attention_rnn_memory(f->layer, f->t, Y(f), f->lengths ? memory_lengths : NULL);
+}
+static int run_attention_rnn(fixture *f, tg_tensor **out)
+{
+    tg_attention_state in = { .h = H(f) }, after;
+    const tg_memory memory = memory_of(f);
+    const tg_attended y = tg_attention_rnn_run(f->layer, f->t, X(f), f->lengths, &memory, &in, &after);
+    return outputs_of(y, after, out);
+}
+/* The second time from the state of the first. */
+static int run_attention_rnn_twice(fixture *f, tg_tensor **out)
+{
+    tg_attention_state middle, after;
+    const tg_memory memory = memory_of(f);
+    const tg_attended y = tg_attention_rnn_run(f->layer, f->t, X(f), f->lengths, &memory, NULL, &middle);
+    tg_attended again = tg_attention_rnn_run(f->layer, f->t, X(f), f->lengths, &memory, &middle, &after);
+    again.output = tg_add(f->t, again.output, y.output);
+    return outputs_of(again, after, out);
+}
+
 static const grad_case op_cases[] = {
     { "add", TAPE_OP_add, make_xy, run_add },
     { "add a tensor to itself", TAPE_OP_add, make_x, run_add_itself },
@@ -223,6 +323,7 @@ static const grad_case op_cases[] = {
     { "linear", TAPE_OP_linear, make_linear, run_linear },
     { "linear without bias", TAPE_OP_linear, make_linear_without_bias, run_linear },
     { "linear used twice", TAPE_OP_linear, make_linear, run_linear_twice },
+    { "linear tied to an embedding", TAPE_OP_linear, make_tied, run_tied },
 };
 
 static const grad_case rnn_cases[] = {
@@ -240,7 +341,42 @@ static const grad_case rnn_cases[] = {
     { "gru reset after, 2 directions", TAPE_OP_rnn, make_after_2_directions, run_rnn },
 };
 
-enum { OP_CASES = sizeof op_cases / sizeof *op_cases, RNN_CASES = sizeof rnn_cases / sizeof *rnn_cases };
+static const grad_case attention_cases[] = {
+    { "additive", TAPE_OP_attention, make_additive, run_attention },
+    { "additive, coverage", TAPE_OP_attention, make_additive_coverage, run_attention },
+    { "dot", TAPE_OP_attention, make_dot, run_attention },
+    { "dot, coverage", TAPE_OP_attention, make_dot_coverage, run_attention },
+    { "dot to itself", TAPE_OP_attention, make_dot, run_attention_to_itself },
+    { "general", TAPE_OP_attention, make_general, run_attention },
+    { "general, coverage", TAPE_OP_attention, make_general_coverage, run_attention },
+    { "keys", TAPE_OP_attention_keys, make_general, run_attention_to_itself },
+    { "Bahdanau", TAPE_OP_attention_rnn, make_bahdanau, run_attention_rnn },
+    { "Bahdanau, run twice", TAPE_OP_attention_rnn, make_bahdanau, run_attention_rnn_twice },
+    { "Bahdanau, reset after, coverage", TAPE_OP_attention_rnn, make_bahdanau_coverage, run_attention_rnn },
+    { "Bahdanau, coverage, run twice", TAPE_OP_attention_rnn, make_bahdanau_coverage,
+      run_attention_rnn_twice },
+    { "Luong, dot", TAPE_OP_attention_rnn, make_luong_dot, run_attention_rnn },
+    { "Luong, general, reset after", TAPE_OP_attention_rnn, make_luong_general, run_attention_rnn },
+    { "Luong, input feeding", TAPE_OP_attention_rnn, make_luong_feeding, run_attention_rnn },
+    { "Luong, input feeding, run twice", TAPE_OP_attention_rnn, make_luong_feeding, run_attention_rnn_twice },
+    { "Luong, feeding, coverage, reset after", TAPE_OP_attention_rnn, make_luong_all, run_attention_rnn },
+    { "Luong, feeding, coverage, run twice", TAPE_OP_attention_rnn, make_luong_all, run_attention_rnn_twice },
+};
+
+static const struct {
+    const grad_case *c;
+    int n;
+} tables[] = {
+    { op_cases, sizeof op_cases / sizeof *op_cases },
+    { rnn_cases, sizeof rnn_cases / sizeof *rnn_cases },
+    { attention_cases, sizeof attention_cases / sizeof *attention_cases },
+};
+
+enum {
+    OP_CASES = sizeof op_cases / sizeof *op_cases,
+    RNN_CASES = sizeof rnn_cases / sizeof *rnn_cases,
+    ATTENTION_CASES = sizeof attention_cases / sizeof *attention_cases
+};
 
 /* (T, B), and lengths; an all-padding row among them */
 static const struct batch_shape {
@@ -303,7 +439,9 @@ static void check_gradients(const grad_case *c, const struct batch_shape *s)
     }
 
     forward(&f, c, R, out, &outputs);
-    ck_assert_int_eq(tg_tape_backward_from(f.t, outputs, out, (const tg_real *const[]){ R[0], R[1] }), TG_OK);
+    const tg_real *arriving[MOST_OUTPUTS];
+    for (int k = 0; k < MOST_OUTPUTS; k++) arriving[k] = R[k];
+    ck_assert_int_eq(tg_tape_backward_from(f.t, outputs, out, arriving), TG_OK);
     seen |= f.t->seen;
     for (int p = 0; p < tg_params_count(f.ps); p++) {
         tg_parameter_info info;
@@ -346,19 +484,26 @@ START_TEST(gradients_of_recurrent_layers_are_numeric_gradients)
 }
 END_TEST
 
+START_TEST(gradients_of_attention_are_numeric_gradients)
+{
+    for (int s = 0; s < SHAPES; s++) check_gradients(&attention_cases[_i], &shapes[s]);
+}
+END_TEST
+
 START_TEST(every_op_has_a_case_that_runs_it)
 {
     for (int op = 0; op < TAPE_OP_COUNT; op++) {
         int cases = 0;
-        for (int i = 0; i < OP_CASES + RNN_CASES; i++) {
-            const grad_case *c = i < OP_CASES ? &op_cases[i] : &rnn_cases[i - OP_CASES];
-            if ((int)c->op != op) continue;
-            seen = 0;
-            check_gradients(c, &shapes[0]);
-            ck_assert_msg(seen >> op & 1, "the case '%s' does not run the op %s", c->name,
-                          tg__tape_op_name[op]);
-            cases++;
-        }
+        for (size_t k = 0; k < sizeof tables / sizeof *tables; k++)
+            for (int i = 0; i < tables[k].n; i++) {
+                const grad_case *c = &tables[k].c[i];
+                if ((int)c->op != op) continue;
+                seen = 0;
+                check_gradients(c, &shapes[0]);
+                ck_assert_msg(seen >> op & 1, "the case '%s' does not run the op %s", c->name,
+                              tg__tape_op_name[op]);
+                cases++;
+            }
         ck_assert_msg(cases > 0, "the op %s of tensor/ops.def has no gradient check", tg__tape_op_name[op]);
     }
 }
@@ -367,13 +512,16 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("gradcheck");
-    TCase *ops = tcase_create("ops"), *rnn = tcase_create("rnn");
+    TCase *ops = tcase_create("ops"), *rnn = tcase_create("rnn"), *attention = tcase_create("attention");
     tcase_set_timeout(ops, 60);
     tcase_set_timeout(rnn, 60);
+    tcase_set_timeout(attention, 60);
     tcase_add_loop_test(ops, gradients_of_ops_are_numeric_gradients, 0, OP_CASES);
     tcase_add_loop_test(rnn, gradients_of_recurrent_layers_are_numeric_gradients, 0, RNN_CASES);
+    tcase_add_loop_test(attention, gradients_of_attention_are_numeric_gradients, 0, ATTENTION_CASES);
     tcase_add_test(ops, every_op_has_a_case_that_runs_it);
     suite_add_tcase(suite, ops);
     suite_add_tcase(suite, rnn);
+    suite_add_tcase(suite, attention);
     return run_suite(suite);
 }

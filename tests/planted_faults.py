@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plants faults in a copy of the shipped source of the GRU's backward pass, one at a time, and asks
+"""Plants faults in a copy of the shipped source of the backward passes of GRU and attention, one at a time, and asks
 the gradient check to catch each.
 
     planted_faults.py SOURCE_ROOT BUILD_ROOT COMPILER...
@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 GATES, SWEEP = "src/kernels/simd/kernels.c", "src/kernels/gru.c"
+LOOK, ATTENDING = "src/kernels/attention.c", "src/kernels/attention_gru.c"
 
 # (what is broken, file, the shipped text, the text with the fault)
 FAULTS = [
@@ -44,6 +45,18 @@ FAULTS = [
     ("dW_x overwritten instead of added", SWEEP, "saved.gates, 3 * H, NULL, 1, d.W_x, 3 * H);", "saved.gates, 3 * H, NULL, 0, d.W_x, 3 * H);"),
     ("dx overwritten instead of added", SWEEP, "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 1, dx, I);",
      "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 0, dx, I);"),
+    ("attention: dx without the derivative of tanh", GATES, "dx = d * load(v + j, n) * (1 - y * y);", "dx = d * load(v + j, n);"),
+    ("attention: dkeys overwritten instead of added", GATES,
+     "store(dkeys + j, n, load(dkeys + j, n) + dx);", "store(dkeys + j, n, dx);"),
+    ("attention: dw without the coverage", GATES, "store(dw + j, n, fma_(covered, dx, load(dw + j, n)));", "store(dw + j, n, dx + load(dw + j, n));"),
+    ("attention: the softmax without its mean", LOOK, "de[s] = a[s] * (de[s] - mean);", "de[s] = a[s] * de[s];"),
+    ("attention: the memory through its weights is lost", LOOK, "if (d.memory) simd->attention_spread", "if (0) simd->attention_spread"),
+    ("attention: later coverage is lost", LOOK, "de[s] += dcoverage[s];", "de[s] += 0;"),
+    ("dot: dq without the coverage", LOOK, "simd->attention_spread(1, x->D, &covered, x->w, dq, 0);", ""),
+    ("attending: dquery does not reach h(t-1)", ATTENDING, "tg__matrix_product(&m->W_q, rows, dquery, D, 1, dh, H);", ""),
+    ("attending: the context that was fed gets nothing", ATTENDING, "tg__matrix_product(&m->W_f, rows, gates, 3 * H, 1, dc, M);", ""),
+    ("attending: what the next step was fed gets nothing", ATTENDING, "(du[j] + (fed ? fed[j] : 0))", "du[j]"),
+    ("attending: u without the derivative of tanh", ATTENDING, "* (1 - u[j] * u[j]);", ";"),
 ]
 
 
@@ -60,7 +73,6 @@ def main():
     archive = os.path.join(build, "libtidegate-double-all.a")
     common = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-DTG_DOUBLE=1", "-I", os.path.join(root, "include"), "-I", os.path.join(root, "src")]
     libraries = flags("--libs", "openblas", "hdf5-serial", "libxxhash", "check") + ["-lm", "-lpthread"]
-    environment = {**os.environ, "CK_RUN_CASE": "rnn"}
     with open(os.path.join(build, "build.ninja"), encoding="utf-8") as ninja:
         sanitize = [word for word in ("-fsanitize=address,undefined",) if word in ninja.read()]
     with tempfile.TemporaryDirectory() as folder:
@@ -71,15 +83,15 @@ def main():
                 sys.exit(f"planted faults: {source} does not compile:\n{result.stdout}")
             return target
 
-        def passes(objects):
+        def passes(objects, case):
             program = os.path.join(folder, "gradcheck")
             result = run([*compiler, *sanitize, check, *objects, archive, *libraries, "-o", program])
             if result.returncode:
                 sys.exit(f"planted faults: does not link:\n{result.stdout}")
-            return run([program], env=environment).returncode == 0
+            return run([program], env={**os.environ, "CK_RUN_CASE": case}).returncode == 0
 
         check = compiled(os.path.join(root, "tests", "gradcheck.c"), "gradcheck.o", *flags("--cflags", "check"))
-        if not passes([]):
+        if not passes([], "rnn") or not passes([], "attention"):
             sys.exit("planted faults: the gradient check fails on the source as it is")
         missed = 0
         for number, (what, name, right, wrong) in enumerate(FAULTS):
@@ -92,7 +104,8 @@ def main():
             with open(changed, "w", encoding="utf-8") as file:
                 file.write(shipped.sub(lambda match: wrong, source))
             simd = ["-DSIMD=baseline", "-DSIMD_BASELINE"] if name == GATES else []
-            caught = not passes([compiled(changed, "fault.o", "-DTG_SIMD_VARIANTS=1", *simd)])
+            case = "attention" if name in (LOOK, ATTENDING) or what.startswith("attention") else "rnn"
+            caught = not passes([compiled(changed, "fault.o", "-DTG_SIMD_VARIANTS=1", *simd)], case)
             missed += not caught
             print(f"{'caught' if caught else 'MISSED'}: {what}")
     print(f"{len(FAULTS) - missed} passed, {missed} failed")

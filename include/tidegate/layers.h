@@ -1,4 +1,4 @@
-/* tidegate/layers.h -- embedding, linear, and the one recurrent layer.
+/* tidegate/layers.h -- embedding, linear, the one recurrent layer, and attention.
  *
  * A layer is made in a parameter set, which owns it; its parameters are "<layer>/<weight>".
  * _run records one op on the tape. A layer made while the context was in error keeps failing with
@@ -22,6 +22,8 @@ TG_API tg_tensor *tg_embedding_run(tg_embedding *l, tg_tape *t, const int ids[],
 typedef struct tg_linear tg_linear;
 typedef struct tg_linear_config {
     bool no_bias;
+    tg_embedding
+        *tied; /* W is the transpose of this embedding's (O,I), and not a parameter of its own; or NULL */
 } tg_linear_config;
 TG_API tg_linear *tg_linear_new(tg_params *ps, const char *name, int I, int O,
                                 const tg_linear_config *config);
@@ -80,6 +82,98 @@ TG_API tg_state tg_state_new(tg_context *cx, const tg_rnn *l, int B);
 /* Values of src (on a tape) into dst (from tg_state_new), after a step that succeeded. Other shapes:
  * the context remembers. */
 TG_API void tg_state_keep(tg_state *dst, const tg_state *src);
+
+/* ---- attention: which rows of a memory a query looks at ----
+ *
+ * For a query q(t) (Q) and memory rows m_s (M), s below the row's length:
+ *
+ *     additive (Bahdanau et al. 2015, arXiv:1409.0473, A.1.2)    e_s = v . tanh( q(t) W_q + k_s ),   k_s = m_s W_k
+ *     dot      (Luong et al. 2015, arXiv:1508.04025, eq. 8)      e_s = q(t) . k_s,                   k_s = m_s
+ *     general                                                    e_s = q(t) . k_s,                   k_s = m_s W_k
+ *     a(t) = softmax(e),   c(t) = sum_s a_s(t) m_s
+ *
+ * With coverage (Tu et al. 2016, arXiv:1601.04811, the linguistic coverage of one value a row), k_s is replaced by
+ * k_s + ( a_s(1) + ... + a_s(t-1) ) w: what was looked at already can be told from what was not. */
+typedef enum tg_attention_kind {
+    TG_ATTENTION_NONE,
+    TG_ATTENTION_ADDITIVE,
+    TG_ATTENTION_DOT, /* Q must be M */
+    TG_ATTENTION_GENERAL
+} tg_attention_kind;
+TG_API const char *tg_attention_kind_name(tg_attention_kind kind); /* "none", "additive", "dot", "general" */
+
+typedef struct tg_attention_config {
+    tg_attention_kind kind; /* not TG_ATTENTION_NONE */
+    int units;              /* D of additive: columns of W_q and W_k; 0: Q */
+    bool coverage;
+} tg_attention_config;
+
+/* What is attended to, with its keys, which are made once. */
+typedef struct tg_memory {
+    tg_tensor *rows;    /* (S,B,M) */
+    tg_tensor *keys;    /* (S,B,D); D is Q for dot and general */
+    const int *lengths; /* (B): rows that are real; borrowed; NULL: all */
+} tg_memory;
+
+/* Parameters "<layer>/W_q" (Q,D), "<layer>/W_k" (M,D), Glorot; "<layer>/v" (D), U(-1/sqrt(D), 1/sqrt(D)); "<layer>/w" (D),
+ * zeros: those that the kind has. */
+typedef struct tg_attention tg_attention;
+TG_API tg_attention *tg_attention_new(tg_params *ps, const char *name, int Q, int M,
+                                      const tg_attention_config *config);
+TG_API tg_memory tg_attention_memory(tg_attention *l, tg_tape *t, tg_tensor *rows, const int lengths[]);
+/* T queries each, in order: query (T,B,Q) -> c (T,B,M). weights: where to put a (T,B,S), which has no
+ * gradient, or NULL. A row of length 0 gets zeros. */
+TG_API tg_tensor *tg_attention_run(tg_attention *l, tg_tape *t, tg_tensor *query, const tg_memory *memory,
+                                   tg_tensor **weights);
+
+/* ---- a recurrent layer that attends at every step ----
+ *
+ * additive attends before the step, with the state before (Bahdanau et al. 2015):
+ *
+ *     a(t), c(t) = attention( h(t-1) )
+ *     h(t)       = GRU( [ x(t) ; c(t) ], h(t-1) )
+ *
+ * dot and general attend after it (Luong et al. 2015, eq. 5), and, with input feeding, tell the next
+ * step what they saw (section 3.3):
+ *
+ *     h(t)       = GRU( [ x(t) ; u(t-1) ], h(t-1) )         without input feeding: GRU( x(t), h(t-1) )
+ *     a(t), c(t) = attention( h(t) )
+ *     u(t)       = tanh( [ h(t) ; c(t) ] W_u + b_u )
+ */
+typedef struct tg_attention_rnn_config {
+    tg_cell cell;
+    tg_attention_config attention;
+    int attentional;    /* R, size of u(t); dot and general only; 0: H */
+    bool input_feeding; /* dot and general only: additive feeds its context anyway */
+} tg_attention_rnn_config;
+
+/* Parameters as a recurrent layer of one direction, "<layer>/forward/W_xz", ..., whose rows of W_x. are those
+ * of x and then of what is fed; "<layer>/attention/..."; "<layer>/W_u" (H+M,R) and "<layer>/b_u" (R). */
+typedef struct tg_attention_rnn tg_attention_rnn;
+TG_API tg_attention_rnn *tg_attention_rnn_new(tg_params *ps, const char *name, int I, int H, int M,
+                                              const tg_attention_rnn_config *config);
+TG_API tg_memory tg_attention_rnn_memory(tg_attention_rnn *l, tg_tape *t, tg_tensor *rows,
+                                         const int lengths[]);
+
+/* What is carried from step to step; a member that is NULL is zeros. */
+typedef struct tg_attention_state {
+    tg_tensor *h;           /* (B,H) */
+    tg_tensor *attentional; /* (B,R): u, with input feeding; otherwise NULL */
+    tg_tensor *coverage;    /* (B,S): with coverage; otherwise NULL */
+} tg_attention_state;
+
+typedef struct tg_attended {
+    tg_tensor *output;      /* h (T,B,H) */
+    tg_tensor *context;     /* c (T,B,M) */
+    tg_tensor *attentional; /* u (T,B,R); NULL for additive */
+    tg_tensor *weights;     /* a (T,B,S), without a gradient */
+} tg_attended;
+
+/* x (T,B,I); lengths (B), or NULL for all T, as tg_rnn_run has them; in: the state before, or NULL for zeros; out:
+ * where to put the state after, or NULL. One op for the whole sequence. */
+TG_API tg_attended tg_attention_rnn_run(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[],
+                                        const tg_memory *memory, const tg_attention_state *in,
+                                        tg_attention_state *out);
 
 #ifdef __cplusplus
 }

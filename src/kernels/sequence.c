@@ -38,6 +38,7 @@ typedef struct move {
     const tg_real *from;
     tg_real *to;
     bool add;
+    const tg_real *first;
 } move;
 
 static const tg_real *plain_row(const sequence *s, int D, const tg_real *x, int t, int i)
@@ -77,20 +78,46 @@ static void unpack_piece(void *argument, int piece)
 
 void tg__sequence_pack(tg_context *cx, const sequence *s, int D, const tg_real *x, tg_real *packed)
 {
-    move m = { s, D, tg__pieces(s->steps, 8), x, packed, false };
+    move m = { s, D, tg__pieces(s->steps, 8), x, packed, false, NULL };
     tg__team_run(cx, m.pieces, pack_piece, &m);
 }
 
 void tg__sequence_unpack(tg_context *cx, const sequence *s, int D, const tg_real *packed, tg_real *y)
 {
-    move m = { s, D, tg__pieces(s->T, 8), packed, y, false };
+    move m = { s, D, tg__pieces(s->T, 8), packed, y, false, NULL };
     tg__team_run(cx, m.pieces, unpack_piece, &m);
 }
 
 void tg__sequence_add_unpacked(tg_context *cx, const sequence *s, int D, const tg_real *packed, tg_real *y)
 {
-    move m = { s, D, tg__pieces(s->T, 8), packed, y, true };
+    move m = { s, D, tg__pieces(s->T, 8), packed, y, true, NULL };
     tg__team_run(cx, m.pieces, unpack_piece, &m);
+}
+
+static void before_piece(void *argument, int piece)
+{
+    const move *m = argument;
+    const sequence *s = m->s;
+    const size_t D = (size_t)m->D;
+    for (int t = (int)tg__piece_start(s->steps, m->pieces, piece);
+         t < (int)tg__piece_start(s->steps, m->pieces, piece + 1); t++) {
+        tg_real *to = m->to + (size_t)s->offset[t] * D;
+        const size_t n = (size_t)s->active[t] * D;
+        const tg_real *from = t ? m->from + (size_t)s->offset[t - 1] * D : m->first;
+        if (from)
+            memcpy(to, from, n * sizeof *to);
+        else
+            memset(to, 0, n * sizeof *to);
+    }
+}
+
+void tg__sequence_before(tg_context *cx, const sequence *s, int D, const tg_real *packed,
+                         const tg_real *first, tg_real *before)
+{
+    move m = {
+        .s = s, .D = D, .pieces = tg__pieces(s->steps, 8), .from = packed, .to = before, .first = first
+    };
+    tg__team_run(cx, m.pieces, before_piece, &m);
 }
 
 void tg__sequence_order_rows(const sequence *s, int D, const tg_real *x, tg_real *ordered)

@@ -29,6 +29,11 @@ void tg__sequence_pack(tg_context *cx, const sequence *s, int D, const tg_real *
 void tg__sequence_unpack(tg_context *cx, const sequence *s, int D, const tg_real *packed, tg_real *y);
 void tg__sequence_add_unpacked(tg_context *cx, const sequence *s, int D, const tg_real *packed, tg_real *y);
 
+/* before (tokens,D): the packed row of the step before; of the first step the row of first (B,D), which is
+ * in packed order, or zeros if that is NULL. */
+void tg__sequence_before(tg_context *cx, const sequence *s, int D, const tg_real *packed,
+                         const tg_real *first, tg_real *before);
+
 /* Rows of a state: ordered (B,D) = x (B,D) in packed order, and back, set or added. */
 void tg__sequence_order_rows(const sequence *s, int D, const tg_real *x, tg_real *ordered);
 void tg__sequence_restore_rows(const sequence *s, int D, const tg_real *ordered, tg_real *x);

@@ -23,6 +23,8 @@ tg_embedding *tg_embedding_new(tg_params *ps, const char *name, int V, int E)
     return l;
 }
 
+tg_tensor *tg__embedding_table(const tg_embedding *l) { return l->W; }
+
 typedef struct embedding_record {
     tg_tensor *W, *y;
     int n;

@@ -10,4 +10,7 @@
  * ps is NULL for a layer that was made while its context was in error. False: the context remembers. */
 bool tg__layer_ready(tg_params *ps, tg_tape *t, const char *who);
 
+/* W (V,E); NULL: the layer could not be made. */
+tg_tensor *tg__embedding_table(const tg_embedding *l);
+
 #endif

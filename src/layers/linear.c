@@ -7,22 +7,39 @@
 
 struct tg_linear {
     tg_params *ps;
-    tg_tensor *W; /* (I,O) */
-    tg_tensor *b; /* (O), or NULL */
+    int I, O;
+    tg_tensor *W;        /* (I,O), or tied: the embedding's (O,I) */
+    tg_tensor *b;        /* (O), or NULL */
+    transposed W_stored; /* TRANSPOSED: tied */
 };
 
 static tg_linear nil_linear;
 
+static bool tie_holds(tg_params *ps, const char *name, int I, int O, const tg_tensor *W)
+{
+    if (!W)
+        tg_context_fail(ps->cx, TG_ERR_STATE,
+                        "tg_linear_new: '%s' is tied to an embedding that could not be made", name);
+    else if (W->dim[0] != O || W->dim[1] != I)
+        tg_context_fail(
+            ps->cx, TG_ERR_SHAPE,
+            "tg_linear_new: '%s' takes %d inputs to %d outputs, the embedding that it is tied to is %s", name,
+            I, O, tg__shape(W).s);
+    return !ps->cx->status;
+}
+
 tg_linear *tg_linear_new(tg_params *ps, const char *name, int I, int O, const tg_linear_config *config)
 {
+    const tg_linear_config c = config ? *config : (tg_linear_config){ 0 };
     const param_view_spec W_view = { "W", 0, O, { TG_INIT_GLOROT, 0 } },
                           b_view = { "b", 0, O, { TG_INIT_ZEROS, 0 } };
-    const bool bias = !config || !config->no_bias;
+    tg_tensor *W = c.tied ? tg__embedding_table(c.tied) : NULL;
+    if (c.tied && !tie_holds(ps, name, I, O, W)) return &nil_linear;
     tg_linear *l = tg__arena_zeroed(&ps->memory, sizeof *l);
-    tg_tensor *W = tg__params_declare(ps, name, 2, (int[]){ I, O }, 1, &W_view);
-    tg_tensor *b = bias ? tg__params_declare(ps, name, 1, &O, 1, &b_view) : NULL;
-    if (!l || !W || (bias && !b)) return &nil_linear;
-    *l = (tg_linear){ ps, W, b };
+    if (!c.tied) W = tg__params_declare(ps, name, 2, (int[]){ I, O }, 1, &W_view);
+    tg_tensor *b = c.no_bias ? NULL : tg__params_declare(ps, name, 1, &O, 1, &b_view);
+    if (!l || !W || (!c.no_bias && !b)) return &nil_linear;
+    *l = (tg_linear){ ps, I, O, W, b, c.tied ? TRANSPOSED : NORMAL };
     return l;
 }
 
@@ -31,16 +48,21 @@ typedef struct linear_record {
     tg_tensor *x, *y;
 } linear_record;
 
-/* dx += dy W',  dW += x' dy,  db += the rows of dy */
+/* dx += dy W',  dW += x' dy,  db += the rows of dy; tied, W' is what is stored */
 static void linear_backward(tg_tape *t, void *record)
 {
     const linear_record *r = record;
-    const tg_tensor *W = r->l->W, *b = r->l->b;
-    const int I = W->dim[0], O = W->dim[1], N = (int)tg__rows(r->y);
+    const tg_linear *l = r->l;
+    const int I = l->I, O = l->O, N = (int)tg__rows(r->y);
+    const tg_real *x = r->x->data, *dy = r->y->grad;
     if (r->x->grad)
-        tg__matmul(t->cx, NORMAL, TRANSPOSED, N, I, O, r->y->grad, O, W->data, O, NULL, 1, r->x->grad, I);
-    tg__matmul(t->cx, TRANSPOSED, NORMAL, I, O, N, r->x->data, I, r->y->grad, O, NULL, 1, W->grad, O);
-    if (b) tg__add_rows(t->cx, N, O, r->y->grad, O, b->grad);
+        tg__matmul(t->cx, NORMAL, l->W_stored == NORMAL ? TRANSPOSED : NORMAL, N, I, O, dy, O, l->W->data,
+                   l->W->dim[1], NULL, 1, r->x->grad, I);
+    if (l->W_stored == NORMAL)
+        tg__matmul(t->cx, TRANSPOSED, NORMAL, I, O, N, x, I, dy, O, NULL, 1, l->W->grad, O);
+    else
+        tg__matmul(t->cx, TRANSPOSED, NORMAL, O, I, N, dy, O, x, I, NULL, 1, l->W->grad, I);
+    if (l->b) tg__add_rows(t->cx, N, O, dy, O, l->b->grad);
 }
 
 static const tape_op op_linear = { TAPE_OP_linear, linear_backward };
@@ -48,10 +70,10 @@ static const tape_op op_linear = { TAPE_OP_linear, linear_backward };
 tg_tensor *tg_linear_run(tg_linear *l, tg_tape *t, tg_tensor *x)
 {
     if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_linear_run")) return &t->cx->nil;
-    const int I = l->W->dim[0], O = l->W->dim[1];
+    const int I = l->I, O = l->O;
     if (x->rank < 1 || tg__columns(x) != I)
-        return tg__tape_fail(t, TG_ERR_SHAPE, "tg_linear_run: x is %s, the weights are %s", tg__shape(x).s,
-                             tg__shape(l->W).s);
+        return tg__tape_fail(t, TG_ERR_SHAPE, "tg_linear_run: x is %s, the weights are [%d,%d]",
+                             tg__shape(x).s, I, O);
     if (tg__rows(x) > INT_MAX)
         return tg__tape_fail(t, TG_ERR_SHAPE, "tg_linear_run: x is %s: more than %d rows", tg__shape(x).s,
                              INT_MAX);
@@ -61,7 +83,7 @@ tg_tensor *tg_linear_run(tg_linear *l, tg_tape *t, tg_tensor *x)
     tg_tensor *y = tg__tape_tensor(t, x->rank, dim, true);
     linear_record *r = tg__tape_take(t, sizeof *r);
     if (t->cx->status) return &t->cx->nil;
-    tg__matmul(t->cx, NORMAL, NORMAL, (int)tg__rows(x), O, I, x->data, I, l->W->data, O,
+    tg__matmul(t->cx, NORMAL, l->W_stored, (int)tg__rows(x), O, I, x->data, I, l->W->data, l->W->dim[1],
                l->b ? l->b->data : NULL, 0, y->data, O);
     *r = (linear_record){ l, x, y };
     return tg__tape_record(t, &op_linear, r, y, 3, (tg_tensor *[]){ x, l->W, l->b });

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels/gru.h"
+#include "layers/gates.h"
 #include "layers/layer.h"
 #include "ops/dropout.h"
 
@@ -37,22 +38,8 @@ const char *tg_cell_name(tg_cell cell)
 
 /* ---- making ---- */
 
-static tg_tensor *declare_gates(tg_params *ps, const char *path, int rows, int H, const char *const name[3],
-                                tg_init init)
-{
-    const param_view_spec view[] = { { name[0], 0, H, init },
-                                     { name[1], H, H, init },
-                                     { name[2], 2 * H, H, init } };
-    return tg__params_declare(ps, path, rows ? 2 : 1, rows ? (int[]){ rows, 3 * H } : (int[]){ 3 * H }, 3,
-                              view);
-}
-
 static bool declare_part(const tg_rnn *l, int layer, int direction, rnn_part *p)
 {
-    static const char *const W_x[] = { "W_xz", "W_xr", "W_xg" }, *const W_h[] = { "W_hz", "W_hr", "W_hg" },
-                             *const b[] = { "b_z", "b_r", "b_g" }, *const b_h[] = { "b_hz", "b_hr", "b_hg" };
-    const tg_init glorot = { TG_INIT_GLOROT, 0 }, orthogonal = { TG_INIT_ORTHOGONAL, 0 },
-                  zeros = { TG_INIT_ZEROS, 0 };
     const int I = layer ? l->H * l->directions : l->I;
     char path[256];
     const int n =
@@ -61,10 +48,11 @@ static bool declare_part(const tg_rnn *l, int layer, int direction, rnn_part *p)
         tg_context_fail(l->ps->cx, TG_ERR_ARGUMENT, "tg_rnn_new: the name %.60s... is too long", l->name);
         return false;
     }
-    p->W_x = declare_gates(l->ps, path, I, l->H, W_x, glorot);
-    p->W_h = declare_gates(l->ps, path, l->H, l->H, W_h, orthogonal);
-    p->b = declare_gates(l->ps, path, 0, l->H, b, zeros);
-    if (l->config.cell == TG_GRU_RESET_AFTER) p->b_h = declare_gates(l->ps, path, 0, l->H, b_h, zeros);
+    p->W_x = tg__declare_gates(l->ps, path, GATES_INPUT, I, l->H);
+    p->W_h = tg__declare_gates(l->ps, path, GATES_RECURRENT, l->H, l->H);
+    p->b = tg__declare_gates(l->ps, path, GATES_BIAS, 0, l->H);
+    if (l->config.cell == TG_GRU_RESET_AFTER)
+        p->b_h = tg__declare_gates(l->ps, path, GATES_RECURRENT_BIAS, 0, l->H);
     return l->ps->cx->status == TG_OK;
 }
 

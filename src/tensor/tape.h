@@ -24,7 +24,7 @@ typedef struct tape_op { /* one for each op, static const */
     void (*backward)(tg_tape *t, void *record);
 } tape_op;
 
-enum { TAPE_MOST_INPUTS = 4 };
+enum { TAPE_MOST_INPUTS = 6 };
 
 typedef struct tape_node {
     const tape_op *op;

@@ -188,6 +188,83 @@ static void gru_backward_reset_after(int rows, int H, const tg_real *h_before, t
         }
 }
 
+/* ---- attention ---- */
+
+INLINE tg_real total(vec x)
+{
+    tg_real sum = 0;
+    for (int i = 0; i < VL; i++) sum += x[i];
+    return sum;
+}
+
+/* e_s = v . tanh(q + k_s + coverage_s w) */
+static void attention_additive(int S, int D, const tg_real *q, const tg_real *keys, size_t stride,
+                               const tg_real *v, const tg_real *coverage, const tg_real *w, tg_real *e)
+{
+    for (int s = 0; s < S; s++, keys += stride) {
+        const vec covered = all(coverage ? coverage[s] : 0);
+        vec sum = all(0);
+        for (int j = 0; j < D; j += VL) {
+            const int n = D - j;
+            vec x = load(q + j, n) + load(keys + j, n);
+            if (w) x = fma_(covered, load(w + j, n), x);
+            sum = fma_(load(v + j, n), tanh_(x), sum);
+        }
+        e[s] = total(sum);
+    }
+}
+
+/* With x = q + k_s + coverage_s w, dx = de_s v (1 - tanh(x)^2), tanh computed anew. */
+static void attention_additive_backward(int S, int D, const tg_real *de, const tg_real *q,
+                                        const tg_real *keys, size_t stride, const tg_real *v,
+                                        const tg_real *coverage, const tg_real *w, tg_real *dq,
+                                        tg_real *dkeys, tg_real *dv, tg_real *dw, tg_real *dcoverage)
+{
+    for (int s = 0; s < S; s++, keys += stride, dkeys += stride) {
+        const vec covered = all(coverage ? coverage[s] : 0), d = all(de[s]);
+        vec sum = all(0);
+        for (int j = 0; j < D; j += VL) {
+            const int n = D - j;
+            vec x = load(q + j, n) + load(keys + j, n);
+            if (w) x = fma_(covered, load(w + j, n), x);
+            const vec y = tanh_(x), dx = d * load(v + j, n) * (1 - y * y);
+            store(dv + j, n, fma_(d, y, load(dv + j, n)));
+            store(dq + j, n, load(dq + j, n) + dx);
+            store(dkeys + j, n, load(dkeys + j, n) + dx);
+            if (!w) continue;
+            store(dw + j, n, fma_(covered, dx, load(dw + j, n)));
+            sum = fma_(dx, load(w + j, n), sum);
+        }
+        if (w) dcoverage[s] += total(sum);
+    }
+}
+
+/* e_s = q . k_s */
+static void attention_dot(int S, int D, const tg_real *q, const tg_real *keys, size_t stride, tg_real *e)
+{
+    for (int s = 0; s < S; s++, keys += stride) {
+        vec sum = all(0);
+        for (int j = 0; j < D; j += VL) sum = fma_(load(q + j, D - j), load(keys + j, D - j), sum);
+        e[s] = total(sum);
+    }
+}
+
+static void attention_sum(int S, int M, const tg_real *a, const tg_real *memory, size_t stride, tg_real *c)
+{
+    memset(c, 0, (size_t)M * sizeof *c);
+    for (int s = 0; s < S; s++, memory += stride)
+        for (int j = 0; j < M; j += VL)
+            store(c + j, M - j, fma_(all(a[s]), load(memory + j, M - j), load(c + j, M - j)));
+}
+
+static void attention_spread(int S, int M, const tg_real *a, const tg_real *dc, tg_real *dmemory,
+                             size_t stride)
+{
+    for (int s = 0; s < S; s++, dmemory += stride)
+        for (int j = 0; j < M; j += VL)
+            store(dmemory + j, M - j, fma_(all(a[s]), load(dc + j, M - j), load(dmemory + j, M - j)));
+}
+
 #define JOIN(a, b)    a##b
 #define NAME(variant) JOIN(tg__simd_, variant)
 #define TEXT(x)       #x
@@ -206,4 +283,9 @@ const simd_table NAME(SIMD) = {
     .gru_backward_output = gru_backward_output,
     .gru_backward_reset = gru_backward_reset,
     .gru_backward_reset_after = gru_backward_reset_after,
+    .attention_additive = attention_additive,
+    .attention_additive_backward = attention_additive_backward,
+    .attention_dot = attention_dot,
+    .attention_sum = attention_sum,
+    .attention_spread = attention_spread,
 };

@@ -31,6 +31,22 @@ typedef struct simd_table {
                                tg_real *dh, tg_real *rh);
     void (*gru_backward_reset_after)(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *q,
                                      tg_real *dh);
+
+    /* Attention of one query, over S rows of keys (D) or memory (M), `stride` apart; equations and names in
+     * kernels/attention.h. coverage (S) and w (D) may be NULL, both or none. */
+    void (*attention_additive)(int S, int D, const tg_real *q, const tg_real *keys, size_t stride,
+                               const tg_real *v, const tg_real *coverage, const tg_real *w, tg_real *e);
+    void (*attention_dot)(int S, int D, const tg_real *q, const tg_real *keys, size_t stride, tg_real *e);
+    /* c (M) = sum_s a_s m_s */
+    void (*attention_sum)(int S, int M, const tg_real *a, const tg_real *memory, size_t stride, tg_real *c);
+    /* dm_s += a_s dc */
+    void (*attention_spread)(int S, int M, const tg_real *a, const tg_real *dc, tg_real *dmemory,
+                             size_t stride);
+    /* dq, dkeys, dv, dw, dcoverage: added to; dw and dcoverage with w only */
+    void (*attention_additive_backward)(int S, int D, const tg_real *de, const tg_real *q,
+                                        const tg_real *keys, size_t stride, const tg_real *v,
+                                        const tg_real *coverage, const tg_real *w, tg_real *dq,
+                                        tg_real *dkeys, tg_real *dv, tg_real *dw, tg_real *dcoverage);
 } simd_table;
 
 extern const simd_table tg__simd_baseline, tg__simd_avx2, tg__simd_avx512;
