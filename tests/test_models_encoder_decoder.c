@@ -364,7 +364,8 @@ START_TEST(decoding_again_allocates_nothing_however_long_the_output)
     static tg_real b[500];
     b[77] = 50;
     ck_assert_int_eq(tg_params_set(ps, "output/b", b, 500), TG_OK);
-    ck_assert_int_eq(tg_encoder_decoder_greedy(m, t, 4, 1, source, NULL, 2, out, NULL), TG_OK);
+    for (int i = 0; i < 2; i++) /* the tapes grow, and then settle */
+        ck_assert_int_eq(tg_encoder_decoder_greedy(m, t, 4, 1, source, NULL, 2, out, NULL), TG_OK);
     const int before = blocks;
     const size_t bytes = tg_tape_bytes(t);
     for (int i = 0; i < 3; i++)

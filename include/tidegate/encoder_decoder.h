@@ -1,10 +1,27 @@
-/* tidegate/encoder_decoder.h -- a sequence in, a sequence out (Cho et al. 2014, arXiv:1406.1078).
+/* tidegate/encoder_decoder.h -- a sequence in, a sequence out.
  *
- *     c    = the encoder's state after the last source token           the summary, (B,H)
- *     s(0) = tanh( c W_0 + b_0 )                                       one for each decoder layer
- *     s(t) = GRU( [ embed(y(t-1)) ; c ], s(t-1) )                      c is fed into every step
- *     p(y(t)) = softmax( s(t) W + b )
- */
+ * The encoder reads the source x(1..S): m(1..S) are its last layer's outputs, (S,B,M), and c its last state, (B,M),
+ * of both directions side by side if it has two. s(0) = tanh( c W_0 + b_0 ), one for each decoder layer. y(t-1) is the
+ * embedding of the target token before. Then, without attention (Cho et al. 2014, arXiv:1406.1078),
+ *
+ *     s(t) = GRU( [ y(t-1) ; c ], s(t-1) )                          c is fed into every step
+ *     p(t) = softmax( s(t) W + b )
+ *
+ * with additive attention (Bahdanau et al. 2015, arXiv:1409.0473),
+ *
+ *     a(t), c(t) = attention( s(t-1) ; m )
+ *     s(t) = GRU( [ y(t-1) ; c(t) ], s(t-1) )
+ *     u(t) = tanh( [ s(t) ; c(t) ; y(t-1) ] W_u + b_u )             the readout
+ *     p(t) = softmax( u(t) W + b )
+ *
+ * and with dot or general attention (Luong et al. 2015, arXiv:1508.04025)
+ *
+ *     s(t) = GRU( [ y(t-1) ; u(t-1) ], s(t-1) )                     u(t-1) with input feeding
+ *     a(t), c(t) = attention( s(t) ; m )
+ *     u(t) = tanh( [ s(t) ; c(t) ] W_u + b_u )
+ *     p(t) = softmax( u(t) W + b )
+ *
+ * Where the decoder has several layers, the last one attends; those below read y alone.               */
 #ifndef TIDEGATE_ENCODER_DECODER_H
 #define TIDEGATE_ENCODER_DECODER_H
 
@@ -18,21 +35,40 @@ extern "C" {
 
 typedef struct tg_encoder_decoder tg_encoder_decoder;
 
+/* Which weights are one (Press & Wolf 2017, arXiv:1608.05859). The readout then has the size of the embedding. */
+typedef enum tg_tying {
+    TG_TIE_NONE,
+    TG_TIE_TARGET, /* W is the transpose of the target embedding */
+    TG_TIE_ALL     /* and the source embedding is the target embedding: both sides have one vocabulary */
+} tg_tying;
+TG_API const char *tg_tying_name(tg_tying tying); /* "none", "target", "all" */
+
+enum { TG_NO_READOUT = -1 };
+
 typedef struct tg_encoder_decoder_config {
     int source_vocabulary, target_vocabulary; /* sizes */
     int embed;                                /* E; 0: 128 */
     int hidden;                               /* H; 0: 256 */
     int layers;                               /* of encoder and decoder each; 0: 1 */
     tg_cell cell;
-    tg_real dropout; /* on embeddings, between layers and before the output */
+    tg_real dropout; /* on embeddings, between layers, on the memory and before the output */
+
+    bool bidirectional; /* the encoder: M is 2H (of dot attention H: each direction has H/2) */
+    tg_attention_kind attention;
+    bool input_feeding; /* dot and general */
+    bool coverage;      /* see layers.h */
+    int readout;        /* size of u; 0: E (without attention: no readout); TG_NO_READOUT (not for dot and
+                         * general): the output reads [ s ; c ; y ], without attention s, itself */
+    tg_tying tying;
 } tg_encoder_decoder_config;
 
-/* Parameters "source_embedding", "encoder", "bridge", "target_embedding", "decoder", "output". */
+/* Parameters "source_embedding", "encoder", "bridge", "target_embedding", "decoder", "readout", "output"; of a
+ * decoder that attends, "decoder/layer<last>" is a tg_attention_rnn. */
 TG_API tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decoder_config *config);
 
 /* Teacher forcing: logits (T,B,V) of every target token given the true ones before it. */
 TG_API tg_tensor *tg_encoder_decoder_logits(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch);
-/* Their mean cross entropy, in nats a target token (</s> counts). */
+/* Their mean cross entropy, in nats a target token (</s> counts). Padding costs nothing in the output layer. */
 TG_API tg_tensor *tg_encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
                                           tg_real label_smoothing);
 

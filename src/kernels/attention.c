@@ -11,7 +11,7 @@ typedef struct place { /* sentence b in arrays (S,B,.) */
     size_t memory_stride, keys_stride; /* to the next */
 } place;
 
-static place place_of(const attention *x, int b)
+static place place_of(const attention_memory *x, int b)
 {
     const size_t B = (size_t)x->B, M = (size_t)x->M, D = (size_t)x->D;
     return (place){ x->lengths[b], (size_t)b * M, (size_t)b * D, B * M, B * D };
@@ -35,8 +35,8 @@ static void softmax(int n, tg_real *e)
     for (int s = 0; s < n; s++) e[s] /= sum;
 }
 
-void tg__attention_look(const attention *x, int b, const tg_real *q, const tg_real *coverage, tg_real *a,
-                        tg_real *c)
+void tg__attention_look(const attention_memory *x, int b, const tg_real *q, const tg_real *coverage,
+                        tg_real *a, tg_real *c)
 {
     const simd_table *simd = tg__simd();
     const place p = place_of(x, b);
@@ -53,7 +53,7 @@ void tg__attention_look(const attention *x, int b, const tg_real *q, const tg_re
 }
 
 /* de -> dq, dkeys, dw, dcoverage of the dot score */
-static void dot_backward(const attention *x, place p, const tg_real *de, const tg_real *q,
+static void dot_backward(const attention_memory *x, place p, const tg_real *de, const tg_real *q,
                          const tg_real *coverage, attention_gradients d, tg_real *dcoverage, tg_real *dq)
 {
     const simd_table *simd = tg__simd();
@@ -71,7 +71,7 @@ static void dot_backward(const attention *x, place p, const tg_real *de, const t
     simd->attention_spread(1, x->D, &covered, q, d.w, 0);
 }
 
-void tg__attention_look_backward(const attention *x, int b, const tg_real *q, const tg_real *coverage,
+void tg__attention_look_backward(const attention_memory *x, int b, const tg_real *q, const tg_real *coverage,
                                  const tg_real *a, const tg_real *dc, attention_gradients d,
                                  tg_real *dcoverage, tg_real *dq, tg_real *scratch)
 {

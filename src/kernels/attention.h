@@ -14,18 +14,18 @@
 
 #include <tidegate/core.h>
 
-typedef struct attention { /* what queries look at, for B sentences side by side */
+typedef struct attention_memory { /* what queries look at, for B sentences side by side */
     int S, B, D, M;
     const int *lengths;    /* (B): rows of memory that are real */
     const tg_real *memory; /* (S,B,M) */
     const tg_real *keys;   /* (S,B,D) */
     const tg_real *v;      /* (D); NULL: dot */
     const tg_real *w;      /* (D); NULL: no coverage */
-} attention;
+} attention_memory;
 
 /* Query q (D) of sentence b -> a (S), c (M). coverage (S), or NULL without w: as it is before this query. */
-void tg__attention_look(const attention *x, int b, const tg_real *q, const tg_real *coverage, tg_real *a,
-                        tg_real *c);
+void tg__attention_look(const attention_memory *x, int b, const tg_real *q, const tg_real *coverage,
+                        tg_real *a, tg_real *c);
 
 typedef struct attention_gradients { /* all ADDED to */
     tg_real *memory, *keys;          /* (S,B,M), (S,B,D); memory may be NULL */
@@ -34,7 +34,7 @@ typedef struct attention_gradients { /* all ADDED to */
 
 /* The gradients of one look. dc (M): the gradient of c. dcoverage (S), with w: that of the coverage AFTER
  * this query on entry, before it on return. dq (D): ADDED to. scratch (S). */
-void tg__attention_look_backward(const attention *x, int b, const tg_real *q, const tg_real *coverage,
+void tg__attention_look_backward(const attention_memory *x, int b, const tg_real *q, const tg_real *coverage,
                                  const tg_real *a, const tg_real *dc, attention_gradients d,
                                  tg_real *dcoverage, tg_real *dq, tg_real *scratch);
 

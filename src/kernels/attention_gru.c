@@ -61,7 +61,7 @@ typedef struct sweep {
 /* `rows` rows from `first` on look at their sentences: queries (rows,D) of tokens from `token` on. */
 static void look(const attention_gru_run *r, int first, int rows, int token, const tg_real *query)
 {
-    const attention *x = &r->memory;
+    const attention_memory *x = &r->memory;
     for (int i = 0; i < rows; i++) {
         tg_real *a = r->a + at(token + i, x->S), *coverage = r->coverage + at(first + i, x->S);
         if (x->w) memcpy(r->coverage_before + at(token + i, x->S), coverage, (size_t)x->S * sizeof *a);
@@ -135,7 +135,7 @@ static void look_backward(const sweep *w, int block, int first, int rows, int to
 {
     const attention_gru_run *r = w->r;
     const attention_gru_backward *b = w->b;
-    const attention *x = &r->memory;
+    const attention_memory *x = &r->memory;
     attention_gradients d = b->d;
     if (d.v) d.v += at(block, x->D);
     if (d.w) d.w += at(block, x->D);

@@ -61,7 +61,7 @@ size_t tg__attention_gru_room(attention_gru_shape s, int D);
 typedef struct attention_gru_run {
     const sequence *sequence;
     const int *sentence; /* (B): which sentence of the memory a packed row looks at */
-    attention memory;
+    attention_memory memory;
 
     tg_real *h;        /* (B,H): the state before, set to the state after */
     tg_real *u;        /* (B,R): with feeding; likewise */

@@ -1,6 +1,9 @@
 /* kernels/panels.c -- see panels.h; the product is in simd/kernels.c. */
 #include "kernels/panels.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "core/team.h"
 #include "kernels/simd/table.h"
 
@@ -58,4 +61,48 @@ void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_strid
         tg__panels_product(rows, m->n, m->k, A, A_stride, m->panels, keep, C, C_stride);
     else
         tg__matmul_piece(NORMAL, m->b, rows, m->n, m->k, A, A_stride, m->B, m->stride, keep, C, C_stride);
+}
+
+typedef struct wide_product {
+    const matrix *m;
+    int rows, row_pieces, panels, panel_pieces;
+    const tg_real *A, *bias;
+    int A_stride, C_stride;
+    tg_real *C;
+} wide_product;
+
+static void wide_product_piece(void *argument, int piece)
+{
+    const wide_product *p = argument;
+    const int columns = tg__simd()->panel_columns, r = piece % p->row_pieces, c = piece / p->row_pieces;
+    const int i = (int)tg__piece_start(p->rows, p->row_pieces, r),
+              i_end = (int)tg__piece_start(p->rows, p->row_pieces, r + 1),
+              j = columns * (int)tg__piece_start(p->panels, p->panel_pieces, c),
+              j_end = columns * (int)tg__piece_start(p->panels, p->panel_pieces, c + 1);
+    const int n = (j_end < p->m->n ? j_end : p->m->n) - j;
+    tg_real *C = p->C + (size_t)i * (size_t)p->C_stride + j;
+    for (int k = 0; p->bias && k < i_end - i; k++)
+        memcpy(C + (size_t)k * (size_t)p->C_stride, p->bias + j, (size_t)n * sizeof *C);
+    tg__panels_product(i_end - i, n, p->m->k, p->A + (size_t)i * (size_t)p->A_stride, p->A_stride,
+                       p->m->panels + (size_t)j * (size_t)p->m->k, p->bias != NULL, C, p->C_stride);
+}
+
+void tg__matrix_product_all(tg_context *cx, const matrix *m, int rows, const tg_real *A, int A_stride,
+                            const tg_real *bias, tg_real *C, int C_stride)
+{
+    assert(m->panels);
+    wide_product p = { .m = m,
+                       .rows = rows,
+                       .row_pieces = tg__pieces(rows, 96),
+                       .panels = panels_of(m->n),
+                       .A = A,
+                       .bias = bias,
+                       .A_stride = A_stride,
+                       .C_stride = C_stride,
+                       .C = C };
+    /* a piece is worth handing out from about a quarter of a million multiply-adds on */
+    const double work = (double)rows * m->n * m->k / 250000;
+    p.panel_pieces = work < 1 ? 1 : work < p.panels ? (int)work : p.panels;
+    if (p.panel_pieces > 16) p.panel_pieces = 16;
+    tg__team_run(cx, p.row_pieces * p.panel_pieces, wide_product_piece, &p);
 }

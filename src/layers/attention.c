@@ -135,17 +135,17 @@ bool tg__attention_fits(const tg_attention *l, tg_tape *t, const char *who, cons
     return fits;
 }
 
-attention tg__attention_of(const tg_attention *l, const tg_memory *memory, const int *lengths)
+attention_memory tg__attention_of(const tg_attention *l, const tg_memory *memory, const int *lengths)
 {
-    return (attention){ .S = memory->rows->dim[0],
-                        .B = memory->rows->dim[1],
-                        .D = l->D,
-                        .M = l->M,
-                        .lengths = lengths,
-                        .memory = memory->rows->data,
-                        .keys = memory->keys->data,
-                        .v = l->v ? l->v->data : NULL,
-                        .w = l->w ? l->w->data : NULL };
+    return (attention_memory){ .S = memory->rows->dim[0],
+                               .B = memory->rows->dim[1],
+                               .D = l->D,
+                               .M = l->M,
+                               .lengths = lengths,
+                               .memory = memory->rows->data,
+                               .keys = memory->keys->data,
+                               .v = l->v ? l->v->data : NULL,
+                               .w = l->w ? l->w->data : NULL };
 }
 
 bool tg__attention_gradients(const tg_attention *l, tg_tape *t, const tg_memory *memory, int blocks,
@@ -170,7 +170,7 @@ void tg__attention_gradients_join(const tg_attention *l, tg_context *cx, int blo
 typedef struct attention_record {
     const tg_attention *l;
     tg_memory memory;
-    attention x;
+    attention_memory x;
     tg_tensor *query, *c;
     const tg_real *q;  /* (T,B,D): projected */
     tg_real *a;        /* (T,B,S) */
@@ -185,7 +185,7 @@ static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
 static void forward_block(void *argument, int block)
 {
     const attention_record *r = argument;
-    const attention *x = &r->x;
+    const attention_memory *x = &r->x;
     const int first = (int)tg__piece_start(x->B, r->blocks, block),
               last = (int)tg__piece_start(x->B, r->blocks, block + 1);
     for (int t = 0; t < r->T; t++)
@@ -202,7 +202,7 @@ static void forward_block(void *argument, int block)
 static void backward_block(void *argument, int block)
 {
     const attention_record *r = argument;
-    const attention *x = &r->x;
+    const attention_memory *x = &r->x;
     const size_t S = (size_t)x->S, D = (size_t)x->D;
     const int first = (int)tg__piece_start(x->B, r->blocks, block),
               last = (int)tg__piece_start(x->B, r->blocks, block + 1);

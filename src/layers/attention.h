@@ -20,7 +20,7 @@ const int *tg__attention_lengths(tg_tape *t, const char *who, const tg_memory *m
 /* Does the memory fit the layer, and queries for B rows? False: the context remembers. */
 bool tg__attention_fits(const tg_attention *l, tg_tape *t, const char *who, const tg_memory *memory, int B);
 
-attention tg__attention_of(const tg_attention *l, const tg_memory *memory, const int *lengths);
+attention_memory tg__attention_of(const tg_attention *l, const tg_memory *memory, const int *lengths);
 
 /* Gradients with room for v and w in `blocks` blocks, zeros; and their sum, added to the layer's. */
 bool tg__attention_gradients(const tg_attention *l, tg_tape *t, const tg_memory *memory, int blocks,

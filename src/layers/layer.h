@@ -4,11 +4,18 @@
 
 #include <tidegate/layers.h>
 
+#include "kernels/panels.h"
 #include "params/params.h"
 
 /* True if a layer over ps may run on t: both in good state, the set frozen, not read-only in training.
  * ps is NULL for a layer that was made while its context was in error. False: the context remembers. */
 bool tg__layer_ready(tg_params *ps, tg_tape *t, const char *who);
+
+/* The weights of a linear layer, packed into room of tg__linear_room elements; and its bias, or NULL. */
+size_t tg__linear_room(const tg_linear *l);
+matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room);
+const tg_real *tg__linear_bias(const tg_linear *l);
+int tg__linear_outputs(const tg_linear *l);
 
 /* W (V,E); NULL: the layer could not be made. */
 tg_tensor *tg__embedding_table(const tg_embedding *l);

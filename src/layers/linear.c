@@ -88,3 +88,16 @@ tg_tensor *tg_linear_run(tg_linear *l, tg_tape *t, tg_tensor *x)
     *r = (linear_record){ l, x, y };
     return tg__tape_record(t, &op_linear, r, y, 3, (tg_tensor *[]){ x, l->W, l->b });
 }
+
+/* ---- for decoding, which multiplies with the same weights many times ---- */
+
+size_t tg__linear_room(const tg_linear *l) { return tg__panels_room(l->I, l->O); }
+
+matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room)
+{
+    return tg__matrix(cx, l->W_stored, l->I, l->O, l->W->data, l->W->dim[1], room);
+}
+
+const tg_real *tg__linear_bias(const tg_linear *l) { return l->b ? l->b->data : NULL; }
+
+int tg__linear_outputs(const tg_linear *l) { return l->O; }

@@ -1,11 +1,8 @@
-/* models/encoder_decoder.c -- Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder
- * for Statistical Machine Translation", arXiv:1406.1078.
- *
- * The equations stand in the public header. Letters: S source time, T target time, B batch, E embedding,
- * H hidden, L layers, V target vocabulary. */
+/* models/encoder_decoder.c -- the encoder-decoder: its configuration, and its equations with teacher forcing. They
+ * stand in the public header. Letters: S source time, T target time, B batch, E embedding, H hidden, M memory,
+ * L layers, V target vocabulary. */
 #include "models/encoder_decoder.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -14,19 +11,13 @@
 #include "data/data.h"
 #include "params/params.h"
 
-enum { MOST_LAYERS = 32 };
-
-struct tg_encoder_decoder {
-    tg_params *ps; /* NULL: made while its context was in error */
-    tg_encoder_decoder_config config;
-    tg_embedding *source_embedding, *target_embedding;
-    tg_rnn *encoder, *decoder;
-    tg_linear *bridge[MOST_LAYERS], *output;
-    tg_tape *kept; /* what decoding carries from step to step */
-    tg_tape *own;  /* for callers that have none */
-};
-
 static tg_encoder_decoder nil_model = { 0 };
+
+const char *tg_tying_name(tg_tying tying)
+{
+    static const char *const name[] = { "none", "target", "all" };
+    return tying >= TG_TIE_NONE && tying <= TG_TIE_ALL ? name[tying] : "unknown tying";
+}
 
 /* ---- configuration ---- */
 
@@ -47,6 +38,24 @@ static const struct setting {
 #undef SETTING
 };
 
+/* What contradicts another setting; NULL: nothing. Sets the size of the readout where it is 0. */
+static const char *contradiction(tg_encoder_decoder_config *c)
+{
+    const bool luong = c->attention == TG_ATTENTION_DOT || c->attention == TG_ATTENTION_GENERAL,
+               none = c->attention == TG_ATTENTION_NONE;
+    if (!c->readout) c->readout = none && c->tying == TG_TIE_NONE ? TG_NO_READOUT : c->embed;
+    if (c->input_feeding && !luong) return "input feeding belongs to dot and general attention";
+    if (c->coverage && none) return "coverage belongs to attention";
+    if (luong && c->readout == TG_NO_READOUT) return "dot and general attention have a readout";
+    if (c->tying != TG_TIE_NONE && c->readout != c->embed)
+        return "with tied weights the readout has the size of the embedding";
+    if (c->tying == TG_TIE_ALL && c->source_vocabulary != c->target_vocabulary)
+        return "a tied source embedding takes one vocabulary for both sides";
+    if (c->attention == TG_ATTENTION_DOT && c->bidirectional && c->hidden % 2)
+        return "dot attention with two directions takes an even hidden size";
+    return NULL;
+}
+
 tg_status tg__encoder_decoder_settle(tg_context *cx, encoder_decoder_report *report, tg_status status,
                                      const char *who, tg_encoder_decoder_config *c)
 {
@@ -60,11 +69,71 @@ tg_status tg__encoder_decoder_settle(tg_context *cx, encoder_decoder_report *rep
     }
     if (c->cell != TG_GRU && c->cell != TG_GRU_RESET_AFTER)
         return report(cx, status, "%s: cell is %d, which names no cell", who, (int)c->cell);
+    if (c->attention < TG_ATTENTION_NONE || c->attention > TG_ATTENTION_GENERAL)
+        return report(cx, status, "%s: attention is %d, which names no attention", who, (int)c->attention);
+    if (c->tying < TG_TIE_NONE || c->tying > TG_TIE_ALL)
+        return report(cx, status, "%s: tying is %d, which names no tying", who, (int)c->tying);
+    if (c->readout != TG_NO_READOUT && (c->readout < 0 || c->readout > 1 << 16))
+        return report(cx, status, "%s: readout is %d, must be in 0..%d, or TG_NO_READOUT", who, c->readout,
+                      1 << 16);
     if (c->dropout == TG_ZERO) c->dropout = 0;
     if (!(c->dropout >= 0 && c->dropout < 1))
         return report(cx, status, "%s: dropout is %g, must be at least 0 and below 1", who,
                       (double)c->dropout);
+    const char *wrong = contradiction(c);
+    if (wrong)
+        return report(
+            cx, status,
+            "%s: %s (attention %s, tying %s, embed %d, hidden %d, readout %d, vocabularies %d and %d)", who,
+            wrong, tg_attention_kind_name(c->attention), tg_tying_name(c->tying), c->embed, c->hidden,
+            c->readout, c->source_vocabulary, c->target_vocabulary);
     return TG_OK;
+}
+
+/* ---- making ---- */
+
+static void make_encoder(tg_encoder_decoder *m, tg_params *ps)
+{
+    const tg_encoder_decoder_config *c = &m->config;
+    const bool halves = c->attention == TG_ATTENTION_DOT && c->bidirectional;
+    const int H = halves ? c->hidden / 2 : c->hidden;
+    m->M = c->bidirectional ? 2 * H : H;
+    if (c->tying != TG_TIE_ALL)
+        m->source_embedding = tg_embedding_new(ps, "source_embedding", c->source_vocabulary, c->embed);
+    m->encoder = tg_rnn_new(
+        ps, "encoder", c->embed, H,
+        &(tg_rnn_config){
+            .cell = c->cell, .layers = c->layers, .dropout = c->dropout, .bidirectional = c->bidirectional });
+    for (int l = 0; l < c->layers; l++) {
+        char name[32];
+        snprintf(name, sizeof name, "bridge/layer%d", l);
+        m->bridge[l] = tg_linear_new(ps, name, m->M, c->hidden, NULL);
+    }
+    m->target_embedding = tg_embedding_new(ps, "target_embedding", c->target_vocabulary, c->embed);
+    if (c->tying == TG_TIE_ALL) m->source_embedding = m->target_embedding;
+}
+
+static void make_decoder(tg_encoder_decoder *m, tg_params *ps)
+{
+    const tg_encoder_decoder_config *c = &m->config;
+    const bool additive = c->attention == TG_ATTENTION_ADDITIVE, none = c->attention == TG_ATTENTION_NONE;
+    const int E = c->embed, H = c->hidden, L = c->layers, R = c->readout;
+    const tg_rnn_config rnn = { .cell = c->cell, .layers = none ? L : L - 1, .dropout = c->dropout };
+    if (rnn.layers) m->decoder = tg_rnn_new(ps, "decoder", none ? E + m->M : E, H, &rnn);
+    if (!none) {
+        char name[32];
+        snprintf(name, sizeof name, "decoder/layer%d", L - 1);
+        m->attends = tg_attention_rnn_new(
+            ps, name, L > 1 ? H : E, H, m->M,
+            &(tg_attention_rnn_config){ .cell = c->cell,
+                                        .attention = { .kind = c->attention, .coverage = c->coverage },
+                                        .attentional = additive ? 0 : R,
+                                        .input_feeding = c->input_feeding });
+    }
+    const int seen = none ? H : H + m->M + E; /* by the readout, or the output itself */
+    if (R != TG_NO_READOUT && (none || additive)) m->readout = tg_linear_new(ps, "readout", seen, R, NULL);
+    m->output = tg_linear_new(ps, "output", R == TG_NO_READOUT ? seen : R, c->target_vocabulary,
+                              &(tg_linear_config){ .tied = c->tying ? m->target_embedding : NULL });
 }
 
 tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decoder_config *config)
@@ -75,45 +144,80 @@ tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decod
         return &nil_model;
     tg_encoder_decoder *m = tg_context_allocate(ps->cx, sizeof *m);
     if (!m) return &nil_model;
-
-    const tg_rnn_config rnn = { .cell = c.cell, .layers = c.layers, .dropout = c.dropout };
     *m = (tg_encoder_decoder){
         .ps = ps, .config = c, .kept = tg_tape_new(ps->cx), .own = tg_tape_new(ps->cx)
     };
-    m->source_embedding = tg_embedding_new(ps, "source_embedding", c.source_vocabulary, c.embed);
-    m->encoder = tg_rnn_new(ps, "encoder", c.embed, c.hidden, &rnn);
-    for (int l = 0; l < c.layers; l++) {
-        char name[32];
-        snprintf(name, sizeof name, "bridge/layer%d", l);
-        m->bridge[l] = tg_linear_new(ps, name, c.hidden, c.hidden, NULL);
-    }
-    m->target_embedding = tg_embedding_new(ps, "target_embedding", c.target_vocabulary, c.embed);
-    m->decoder = tg_rnn_new(ps, "decoder", c.embed + c.hidden, c.hidden, &rnn);
-    m->output = tg_linear_new(ps, "output", c.hidden, c.target_vocabulary, NULL);
+    make_encoder(m, ps);
+    make_decoder(m, ps);
     return m;
 }
 
-tg_tape *tg__encoder_decoder_tape(tg_encoder_decoder *m) { return m->own; }
-
 /* ---- the equations ---- */
 
-/* c, the encoder's last state: source (S,B) -> (B,H) */
-static tg_tensor *summary(tg_encoder_decoder *m, tg_tape *t, const int *source, const int *lengths, int S,
-                          int B)
+encoded tg__encoder_decoder_encode(tg_encoder_decoder *m, tg_tape *t, const int *source, const int *lengths,
+                                   int S, int B)
 {
     tg_state h = { NULL };
-    tg_tensor *x = tg_embedding_run(m->source_embedding, t, source, S, B);             /* (S,B,E) */
-    tg_rnn_run(m->encoder, t, tg_dropout(t, x, m->config.dropout), lengths, NULL, &h); /* (L,B,H) */
-    return tg_row(t, h.h, -1);                                                         /* (B,H) */
+    tg_tensor *x = tg_embedding_run(m->source_embedding, t, source, S, B); /* (S,B,E) */
+    tg_tensor *y =
+        tg_rnn_run(m->encoder, t, tg_dropout(t, x, m->config.dropout), lengths, NULL, &h); /* (S,B,M) */
+    tg_tensor *c = tg_row(t, h.h, -1);                                                     /* (B,M) */
+    if (m->config.bidirectional) c = tg_concatenate(t, tg_row(t, h.h, -2), c);
+    return (encoded){ y, c };
 }
 
-/* s_l(0) = tanh( c W_l + b_l ): c (B,H) -> (L,B,H) */
-static tg_state first_state(tg_encoder_decoder *m, tg_tape *t, tg_tensor *c)
+tg_tensor *tg__encoder_decoder_bridge(tg_encoder_decoder *m, tg_tape *t, int layer, tg_tensor *summary)
+{
+    return tg_tanh(t, tg_linear_run(m->bridge[layer], t, summary));
+}
+
+/* The states s(0) of the decoder's layers from 0 to L-1: (L,B,H). */
+static tg_state first_states(tg_encoder_decoder *m, tg_tape *t, int L, tg_tensor *summary)
+{
+    tg_tensor *s[MOST_LAYERS];
+    for (int l = 0; l < L; l++) s[l] = tg__encoder_decoder_bridge(m, t, l, summary);
+    return (tg_state){ tg_stack(t, L, s) };
+}
+
+/* Without attention: s (T,B,H). */
+static tg_tensor *decode_summary(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch, encoded e,
+                                 tg_tensor *y)
+{
+    const tg_state s0 = first_states(m, t, m->config.layers, e.summary);
+    tg_tensor *x = tg_concatenate(t, y, tg_repeat(t, e.summary, batch->T)); /* (T,B,E+M) */
+    return tg_rnn_run(m->decoder, t, x, batch->target_lengths, &s0, NULL);
+}
+
+/* With attention: u of dot and general (T,B,R), [ s ; c ; y ] of additive. */
+static tg_tensor *decode_attending(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch, encoded e,
+                                   tg_tensor *y)
 {
     const int L = m->config.layers;
-    tg_tensor *s[MOST_LAYERS];
-    for (int l = 0; l < L; l++) s[l] = tg_tanh(t, tg_linear_run(m->bridge[l], t, c)); /* (B,H) */
-    return (tg_state){ tg_stack(t, L, s) };                                           /* (L,B,H) */
+    const tg_real p = m->config.dropout;
+    tg_tensor *x = y;
+    if (L > 1) {
+        const tg_state s0 = first_states(m, t, L - 1, e.summary);
+        x = tg_dropout(t, tg_rnn_run(m->decoder, t, y, batch->target_lengths, &s0, NULL), p); /* (T,B,H) */
+    }
+    const tg_attention_state s0 = { .h = tg__encoder_decoder_bridge(m, t, L - 1, e.summary) };
+    const tg_memory memory =
+        tg_attention_rnn_memory(m->attends, t, tg_dropout(t, e.memory, p), batch->source_lengths);
+    const tg_attended s = tg_attention_rnn_run(m->attends, t, x, batch->target_lengths, &memory, &s0, NULL);
+    if (m->config.attention != TG_ATTENTION_ADDITIVE) return s.attentional;
+    return tg_concatenate(t, tg_concatenate(t, s.output, s.context), y);
+}
+
+/* What the output layer reads, before dropout; `real`: of the real tokens alone (N,.), otherwise (T,B,.). */
+static tg_tensor *decode(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch, bool real)
+{
+    const encoded e =
+        tg__encoder_decoder_encode(m, t, batch->source, batch->source_lengths, batch->S, batch->B);
+    tg_tensor *y =
+        tg_embedding_run(m->target_embedding, t, batch->target_in, batch->T, batch->B); /* (T,B,E) */
+    y = tg_dropout(t, y, m->config.dropout);
+    tg_tensor *s = m->attends ? decode_attending(m, t, batch, e, y) : decode_summary(m, t, batch, e, y);
+    if (real) s = tg_pack(t, s, batch->target_lengths);
+    return m->readout ? tg_tanh(t, tg_linear_run(m->readout, t, s)) : s;
 }
 
 static tg_tensor *failed(tg_tape *t)
@@ -125,134 +229,26 @@ static tg_tensor *failed(tg_tape *t)
 tg_tensor *tg_encoder_decoder_logits(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch)
 {
     if (!m->ps) return failed(t);
-    const int S = batch->S, T = batch->T, B = batch->B;
-    const tg_real p = m->config.dropout;
+    return tg_linear_run(m->output, t,
+                         tg_dropout(t, decode(m, t, batch, false), m->config.dropout)); /* (T,B,V) */
+}
 
-    tg_tensor *c = summary(m, t, batch->source, batch->source_lengths, S, B);        /* (B,H) */
-    const tg_state s0 = first_state(m, t, c);                                        /* (L,B,H) */
-    tg_tensor *y = tg_embedding_run(m->target_embedding, t, batch->target_in, T, B); /* (T,B,E) */
-    tg_tensor *x = tg_concatenate(t, tg_dropout(t, y, p), tg_repeat(t, c, T));       /* (T,B,E+H) */
-    tg_tensor *s = tg_rnn_run(m->decoder, t, x, batch->target_lengths, &s0, NULL);   /* (T,B,H) */
-    return tg_linear_run(m->output, t, tg_dropout(t, s, p));                         /* (T,B,V) */
+tg_tensor *tg__encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
+                                    const tg_cross_entropy_config *config)
+{
+    if (!m->ps) return failed(t);
+    tg_tensor *u = tg_dropout(t, decode(m, t, batch, true), m->config.dropout); /* (N,R) */
+    int *id = tg__tape_take(t, (size_t)batch->target_tokens * sizeof *id), n = 0;
+    if (t->cx->status) return &t->cx->nil;
+    for (int k = 0; k < batch->T; k++) /* in tg_pack's order */
+        for (int b = 0; b < batch->B; b++)
+            if (k < batch->target_lengths[b]) id[n++] = batch->target_out[k * batch->B + b];
+    return tg_cross_entropy(t, tg_linear_run(m->output, t, u), id, config);
 }
 
 tg_tensor *tg_encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
                                    tg_real label_smoothing)
 {
-    return tg_cross_entropy(t, tg_encoder_decoder_logits(m, t, batch), batch->target_out,
-                            &(tg_cross_entropy_config){ .label_smoothing = label_smoothing });
-}
-
-/* ---- greedy decoding ----
- *
- * Every step begins the tape anew, so that it holds one step however long the output becomes; the
- * summary, the state and the last words stay on the model's tape `kept`, which is begun once. */
-
-typedef struct decoding {
-    tg_tensor *c; /* (B,H) */
-    tg_state s;   /* (L,B,H) */
-    int *word;    /* (B): the last of each row; TG_END or TG_PAD: the row has ended */
-} decoding;
-
-/* False: the context is in error. */
-static bool decoding_begin(decoding *d, tg_encoder_decoder *m, tg_tape *t, const int *source,
-                           const int *lengths, int S, int B)
-{
-    const int H = m->config.hidden, L = m->config.layers;
-    tg_tape_begin(t, TG_EVAL);
-    tg_tape_begin(m->kept, TG_EVAL);
-    tg_tensor *c = summary(m, t, source, lengths, S, B);
-    const tg_state s = first_state(m, t, c);
-    if (!(d->c = tg__tape_tensor(m->kept, 2, (int[]){ B, H }, false))) return false;
-    if (!(d->s.h = tg__tape_tensor(m->kept, 3, (int[]){ L, B, H }, false))) return false;
-    if (!(d->word = tg__tape_take(m->kept, (size_t)B * sizeof *d->word))) return false;
-    tg_tensor_copy(d->c, c);
-    tg_state_keep(&d->s, &s);
-    for (int b = 0; b < B; b++) d->word[b] = TG_BEGIN;
-    return !t->cx->status;
-}
-
-/* The logits (B,V) of the next word of each row. */
-static tg_tensor *decoding_step(decoding *d, tg_encoder_decoder *m, tg_tape *t)
-{
-    const int B = d->c->dim[0], E = m->config.embed;
-    tg_state s = { NULL };
-    tg_tape_begin(t, TG_EVAL);
-    tg_tensor *y = tg_embedding_run(m->target_embedding, t, d->word, 1, B);       /* (1,B,E) */
-    tg_tensor *x = tg_concatenate(t, tg_reshape(t, y, 2, (int[]){ B, E }), d->c); /* (B,E+H) */
-    tg_tensor *h = tg_rnn_step(m->decoder, t, x, &d->s, &s);                      /* (B,H) */
-    if (!t->cx->status) tg_state_keep(&d->s, &s);
-    return tg_linear_run(m->output, t, h); /* (B,V) */
-}
-
-/* The most probable word, the first of equal ones, that is neither <pad> nor <s>. */
-static int best_word(const tg_real *logits, int V)
-{
-    int best = TG_UNKNOWN;
-    for (int v = TG_UNKNOWN + 1; v < V; v++)
-        if (logits[v] > logits[best] && v != TG_BEGIN) best = v;
-    return best;
-}
-
-static double log_softmax(const tg_real *logits, int V, int v)
-{
-    double most = logits[0], sum = 0;
-    for (int k = 1; k < V; k++) most = fmax(most, logits[k]);
-    for (int k = 0; k < V; k++) sum += exp(logits[k] - most);
-    return logits[v] - most - log(sum);
-}
-
-static bool has_ended(int word) { return word == TG_END || word == TG_PAD; }
-
-/* Appends a word to each row that has not ended; returns how many have not ended then, or -1 and the row
- * in *bad: a logit is not finite. */
-static int append_words(decoding *d, const tg_tensor *logits, int *out, double *log_probability, int *bad)
-{
-    const int B = logits->dim[0], V = logits->dim[1];
-    int running = 0;
-    for (int b = 0; b < B; b++) {
-        const tg_real *row = logits->data + (size_t)b * V;
-        const int word = has_ended(d->word[b]) ? TG_PAD : best_word(row, V);
-        if (word != TG_PAD && !isfinite(row[word])) return *bad = b, -1;
-        if (word != TG_PAD && log_probability) log_probability[b] += log_softmax(row, V, word);
-        out[b] = d->word[b] = word;
-        running += !has_ended(word);
-    }
-    return running;
-}
-
-tg_status tg_encoder_decoder_greedy(tg_encoder_decoder *m, tg_tape *t, int S, int B, const int source[],
-                                    const int lengths[], int max_length, int out[], double log_probability[])
-{
-    tg_context *cx = t->cx;
-    decoding d;
-    int bad = 0;
-    if (cx->status) return cx->status;
-    if (!m->ps)
-        return tg_context_note(
-            cx, TG_ERR_STATE,
-            "tg_encoder_decoder_greedy: this model was made while its context was in error");
-    if (S < 1 || B < 1 || max_length < 1)
-        return tg_context_note(
-            cx, TG_ERR_ARGUMENT,
-            "tg_encoder_decoder_greedy: S is %d, B is %d, max_length is %d: all must be at least 1", S, B,
-            max_length);
-    if (!source || !out)
-        return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_encoder_decoder_greedy: %s is NULL",
-                               source ? "out" : "source");
-
-    for (size_t i = 0; i < (size_t)max_length * (size_t)B; i++) out[i] = TG_PAD;
-    for (int b = 0; b < B && log_probability; b++) log_probability[b] = 0;
-    if (!decoding_begin(&d, m, t, source, lengths, S, B)) return tg__status_taken(cx);
-    for (int k = 0, running = B; k < max_length && running; k++) {
-        const tg_tensor *logits = decoding_step(&d, m, t);
-        if (cx->status) return tg__status_taken(cx);
-        running = append_words(&d, logits, out + (size_t)k * B, log_probability, &bad);
-        if (running < 0)
-            return tg_context_note(
-                cx, TG_ERR_NUMBER,
-                "tg_encoder_decoder_greedy: row %d, word %d: the model gives numbers that are not finite",
-                bad, k);
-    }
-    return TG_OK;
+    return tg__encoder_decoder_loss(m, t, batch,
+                                    &(tg_cross_entropy_config){ .label_smoothing = label_smoothing });
 }

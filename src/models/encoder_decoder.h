@@ -1,8 +1,25 @@
-/* models/encoder_decoder.h -- what the translator needs of the model beside its public face. */
+/* models/encoder_decoder.h -- the model from inside: for decoding, and for the translator. */
 #ifndef MODELS_ENCODER_DECODER_H
 #define MODELS_ENCODER_DECODER_H
 
 #include <tidegate/encoder_decoder.h>
+
+enum { MOST_LAYERS = 32 };
+
+struct tg_encoder_decoder {
+    tg_params *ps; /* NULL: made while its context was in error */
+    tg_encoder_decoder_config config;
+    int M; /* size of the memory, and of the summary c */
+    tg_embedding *source_embedding, *target_embedding;
+    tg_rnn *encoder;
+    tg_linear *bridge[MOST_LAYERS];
+    tg_rnn *decoder;           /* with attention its layers but the last; NULL: there are none */
+    tg_attention_rnn *attends; /* its last layer; NULL: no attention */
+    tg_linear *readout;        /* NULL: none, or within `attends` */
+    tg_linear *output;
+    tg_tape *kept; /* what decoding carries from step to step */
+    tg_tape *own;  /* for callers that have none */
+};
 
 /* Puts the defaults where *c has zeros, and looks at every setting. What is wrong goes to report (one of
  * tg_context_fail, tg_context_note) with `status` and a sentence that begins with who. */
@@ -10,7 +27,19 @@ typedef tg_status encoder_decoder_report(tg_context *cx, tg_status status, const
 tg_status tg__encoder_decoder_settle(tg_context *cx, encoder_decoder_report *report, tg_status status,
                                      const char *who, tg_encoder_decoder_config *c);
 
-/* A tape of the model's own, for those who have none. */
-tg_tape *tg__encoder_decoder_tape(tg_encoder_decoder *m);
+/* What the encoder makes of a batch. */
+typedef struct encoded {
+    tg_tensor *memory;  /* (S,B,M) */
+    tg_tensor *summary; /* c (B,M) */
+} encoded;
+encoded tg__encoder_decoder_encode(tg_encoder_decoder *m, tg_tape *t, const int *source, const int *lengths,
+                                   int S, int B);
+
+/* s_l(0) of decoder layer l: (B,H). */
+tg_tensor *tg__encoder_decoder_bridge(tg_encoder_decoder *m, tg_tape *t, int layer, tg_tensor *summary);
+
+/* The cross entropy of a batch, as tg_cross_entropy() with this configuration, whose lengths are not looked at. */
+tg_tensor *tg__encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
+                                    const tg_cross_entropy_config *config);
 
 #endif

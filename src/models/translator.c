@@ -55,6 +55,12 @@ tg_status tg_translator_put(const tg_translator *tr, tg_archive *a)
     tg_archive_put_integer(a, "model/hidden", c->hidden);
     tg_archive_put_integer(a, "model/layers", c->layers);
     tg_archive_put_number(a, "model/dropout", (double)c->dropout);
+    tg_archive_put_integer(a, "model/bidirectional", c->bidirectional);
+    tg_archive_put_text(a, "model/attention", tg_attention_kind_name(c->attention));
+    tg_archive_put_integer(a, "model/input_feeding", c->input_feeding);
+    tg_archive_put_integer(a, "model/coverage", c->coverage);
+    tg_archive_put_integer(a, "model/readout", c->readout == TG_NO_READOUT ? 0 : c->readout);
+    tg_archive_put_text(a, "model/tying", tg_tying_name(c->tying));
     tg_archive_put_integer(a, "model/source_vocabulary", c->source_vocabulary);
     tg_archive_put_integer(a, "model/target_vocabulary", c->target_vocabulary);
     tg_status s = tg_vocabulary_put(tr->source, a, "vocabulary/source");
@@ -85,6 +91,55 @@ static tg_status get_cell(tg_context *cx, const tg_archive *a, tg_cell *cell)
     return tg_context_note(cx, TG_ERR_FORMAT, "model/cell is '%.40s', must be gru or gru-reset-after", name);
 }
 
+static tg_status get_flag(tg_context *cx, const tg_archive *a, const char *path, bool *value)
+{
+    int64_t n;
+    const tg_status s = tg_archive_get_integer(a, path, &n);
+    if (s) return s;
+    if (n != 0 && n != 1)
+        return tg_context_note(cx, TG_ERR_FORMAT, "%s is %lld, must be 0 or 1", path, (long long)n);
+    *value = n;
+    return TG_OK;
+}
+
+/* One of the names that name(0), name(1), ..., name(n-1) give. */
+static tg_status get_name(tg_context *cx, const tg_archive *a, const char *path, int n,
+                          const char *(*name)(int k), int *value)
+{
+    const char *text;
+    const tg_status s = tg_archive_get_text(a, path, &text);
+    if (s) return s;
+    for (int k = 0; k < n; k++)
+        if (!strcmp(text, name(k))) return *value = k, TG_OK;
+    return tg_context_note(cx, TG_ERR_FORMAT, "%s is '%.40s', which this version does not know", path, text);
+}
+
+static const char *attention_name(int k) { return tg_attention_kind_name((tg_attention_kind)k); }
+static const char *tying_name(int k) { return tg_tying_name((tg_tying)k); }
+
+/* What a model with attention has more; a file from before there was any has none of it. */
+static tg_status get_attention(tg_context *cx, const tg_archive *a, tg_encoder_decoder_config *c)
+{
+    int attention = 0, tying = 0;
+    int64_t readout;
+    tg_status s;
+    if (!tg_archive_has(a, "model/attention")) return TG_OK;
+    if ((s = get_name(cx, a, "model/attention", TG_ATTENTION_GENERAL + 1, attention_name, &attention)))
+        return s;
+    if ((s = get_name(cx, a, "model/tying", TG_TIE_ALL + 1, tying_name, &tying))) return s;
+    if ((s = get_flag(cx, a, "model/bidirectional", &c->bidirectional))) return s;
+    if ((s = get_flag(cx, a, "model/input_feeding", &c->input_feeding))) return s;
+    if ((s = get_flag(cx, a, "model/coverage", &c->coverage))) return s;
+    if ((s = tg_archive_get_integer(a, "model/readout", &readout))) return s;
+    if (readout < 0 || readout > INT_MAX)
+        return tg_context_note(cx, TG_ERR_FORMAT, "model/readout is %lld, must be 0 or more and fit an int",
+                               (long long)readout);
+    c->attention = (tg_attention_kind)attention;
+    c->tying = (tg_tying)tying;
+    c->readout = readout ? (int)readout : TG_NO_READOUT;
+    return TG_OK;
+}
+
 static tg_status get_config(tg_context *cx, const tg_archive *a, tg_encoder_decoder_config *c)
 {
     const char *name;
@@ -101,6 +156,7 @@ static tg_status get_config(tg_context *cx, const tg_archive *a, tg_encoder_deco
     if ((s = get_size(cx, a, "model/target_vocabulary", &c->target_vocabulary))) return s;
     if ((s = tg_archive_get_number(a, "model/dropout", &dropout))) return s;
     c->dropout = (tg_real)dropout;
+    if ((s = get_attention(cx, a, c))) return s;
     return tg__encoder_decoder_settle(cx, tg_context_note, TG_ERR_FORMAT, "model", c);
 }
 
@@ -228,8 +284,8 @@ static tg_status translate_batch(tg_translator *tr, int B, const sentence *x, in
             source[s * B + b] = s < x[b].tokens ? word[s] : s == x[b].tokens ? TG_END : TG_PAD;
         lengths[b] = x[b].tokens + 1;
     }
-    tg_status status = tg_encoder_decoder_greedy(tr->model, tg__encoder_decoder_tape(tr->model), S, B, source,
-                                                 lengths, T, out, NULL);
+    tg_status status =
+        tg_encoder_decoder_greedy(tr->model, tr->model->own, S, B, source, lengths, T, out, NULL);
     for (int b = 0; b < B && !status; b++) {
         const int n = output_limit(&x[b], max_length);
         for (int k = 0; k < n; k++) word[k] = out[k * B + b];
@@ -288,7 +344,7 @@ tg_status tg_translator_translate(tg_translator *tr, int n, const char *const te
 tg_status tg_translator_loss(tg_translator *tr, tg_batches *data, double *loss)
 {
     tg_context *cx = tr->params->cx;
-    tg_tape *t = tg__encoder_decoder_tape(tr->model);
+    tg_tape *t = tr->model->own;
     double sum = 0, tokens = 0;
     if (cx->status) return cx->status;
     for (int64_t k = 0, n = tg_batches_count(data); k < n; k++) {
@@ -297,8 +353,7 @@ tg_status tg_translator_loss(tg_translator *tr, tg_batches *data, double *loss)
         if (cx->status) break;
         tg_tape_begin(t, TG_EVAL);
         const tg_tensor *one =
-            tg_cross_entropy(t, tg_encoder_decoder_logits(tr->model, t, &batch), batch.target_out,
-                             &(tg_cross_entropy_config){ .reduction = TG_SUM });
+            tg__encoder_decoder_loss(tr->model, t, &batch, &(tg_cross_entropy_config){ .reduction = TG_SUM });
         if (cx->status) break;
         sum += *one->data;
         tokens += (double)batch.target_tokens;

@@ -1,0 +1,255 @@
+/* models/decoder.c -- see decoder.h; the equations stand in encoder_decoder.h.
+ *
+ * All that a step multiplies with is packed once (kernels/panels.h), the memory and its keys are made once, and what a
+ * row carries is copied to where the row is now. The layers below the one that attends, and all layers of a decoder
+ * without attention, run as ops on the tape t. */
+#include "models/decoder.h"
+
+#include <string.h>
+
+#include "data/data.h"
+#include "kernels/embedding.h"
+#include "kernels/pointwise.h"
+#include "layers/attention_rnn.h"
+
+typedef struct carried { /* by each row */
+    int *sentence;
+    tg_real *below;        /* (layers on the tape, rows, H) */
+    tg_real *h;            /* (rows,H) */
+    tg_real *u, *coverage; /* (rows,R), (rows,S), or NULL */
+} carried;
+
+struct decoder {
+    tg_encoder_decoder *m;
+    tg_tape *t;
+    int S, B, most, rows; /* rows of the step before */
+    int below;            /* layers that run on the tape */
+    tg_tensor *summary;   /* (B,M) */
+    attention_memory memory;
+    attention_gru attends;
+    matrix W_x, readout, output; /* W_x: the rows of x */
+    carried now, next;
+    int *order; /* (rows): of the sequence of one step */
+    attention_gru_run run;
+    tg_real *y, *gates, *z, *u, *logits; /* (rows,.): embeddings, what the readout reads, what it says, ... */
+};
+
+static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
+
+static tg_real *take(decoder *d, int rows, int D)
+{
+    return tg__tape_take(d->m->kept, times(rows, D) * sizeof(tg_real));
+}
+
+/* ---- begun ---- */
+
+static carried take_carried(decoder *d)
+{
+    const tg_encoder_decoder *m = d->m;
+    const int H = m->config.hidden, n = d->most;
+    carried c = { .sentence = tg__tape_take(m->kept, (size_t)n * sizeof *c.sentence) };
+    if (d->below) c.below = take(d, d->below * n, H);
+    if (!m->attends) return c;
+    c.h = take(d, n, H);
+    if (m->attends->s.feeds)
+        c.u = tg__arena_zeroed(&m->kept->memory, times(n, m->attends->s.R) * sizeof(tg_real));
+    if (m->config.coverage) c.coverage = tg__arena_zeroed(&m->kept->memory, times(n, d->S) * sizeof(tg_real));
+    return c;
+}
+
+static void take_run(decoder *d)
+{
+    const tg_encoder_decoder *m = d->m;
+    const tg_encoder_decoder_config *c = &m->config;
+    const int n = d->most, H = c->hidden;
+    d->y = take(d, n, c->embed);
+    d->logits = take(d, n, c->target_vocabulary);
+    if (m->readout) d->u = take(d, n, c->readout);
+    if (!m->attends) d->z = take(d, n, c->embed + m->M);
+    if (!m->attends) return;
+    const attention_gru_shape s = m->attends->s;
+    attention_gru_run *r = &d->run;
+    r->memory = d->memory;
+    r->saved.gates = take(d, n, 3 * H);
+    r->saved.q = s.reset_after ? take(d, n, H) : NULL;
+    r->y = take(d, n, H), r->c = take(d, n, s.M), r->a = take(d, n, d->S), r->rh = take(d, n, H);
+    r->query = s.R ? NULL : take(d, n, d->memory.D);
+    r->attentional = s.R ? take(d, n, s.R) : NULL;
+    r->coverage_before = c->coverage ? take(d, n, d->S) : NULL;
+    d->z = s.R ? NULL : take(d, n, H + s.M + c->embed);
+}
+
+static void pack_weights(decoder *d)
+{
+    tg_encoder_decoder *m = d->m;
+    tg_context *cx = d->t->cx;
+    tg_real *output = tg__tape_take(m->kept, tg__linear_room(m->output) * sizeof *output);
+    tg_real *readout =
+        m->readout ? tg__tape_take(m->kept, tg__linear_room(m->readout) * sizeof *readout) : NULL;
+    if (cx->status) return;
+    d->output = tg__linear_matrix(m->output, cx, output);
+    if (m->readout) d->readout = tg__linear_matrix(m->readout, cx, readout);
+    if (!m->attends) return;
+    const attention_gru_shape s = m->attends->s;
+    tg_real *W_x = tg__tape_take(m->kept, tg__panels_room(s.I, 3 * s.H) * sizeof *W_x);
+    tg_real *room = tg__tape_take(m->kept, tg__attention_gru_room(s, d->memory.D) * sizeof *room);
+    if (cx->status) return;
+    d->W_x = tg__matrix(cx, NORMAL, s.I, 3 * s.H, m->attends->W_x->data, 3 * s.H, W_x);
+    d->attends = tg__attention_gru(cx, NORMAL, s, d->memory.D, tg__attention_rnn_weights(m->attends), room);
+}
+
+/* The states s(0): row b is the start of sentence b. */
+static void first_states(decoder *d)
+{
+    tg_encoder_decoder *m = d->m;
+    const int H = m->config.hidden, L = m->config.layers;
+    for (int b = 0; b < d->B; b++) d->now.sentence[b] = b;
+    for (int l = 0; l < L; l++) {
+        const tg_tensor *s = tg__encoder_decoder_bridge(m, m->kept, l, d->summary);
+        if (m->kept->cx->status) return;
+        tg_real *to = l < d->below ? d->now.below + times(l * d->B, H) : d->now.h;
+        memcpy(to, s->data, times(d->B, H) * sizeof *to);
+    }
+    d->rows = d->B;
+}
+
+decoder *tg__decoder_begin(tg_encoder_decoder *m, tg_tape *t, int S, int B, const int source[],
+                           const int lengths[], int most_rows)
+{
+    tg_tape *kept = m->kept;
+    tg_tape_begin(kept, TG_EVAL);
+    const encoded e = tg__encoder_decoder_encode(m, kept, source, lengths, S, B);
+    decoder *d = tg__arena_zeroed(&kept->memory, sizeof *d);
+    if (t->cx->status) return NULL;
+    *d = (decoder){
+        .m = m, .t = t, .S = S, .B = B, .most = most_rows, .below = m->config.layers, .summary = e.summary
+    };
+    if (m->attends) {
+        const tg_memory memory = tg_attention_rnn_memory(m->attends, kept, e.memory, lengths);
+        const int *real = t->cx->status ? NULL : tg__attention_lengths(kept, "decoder", &memory);
+        if (t->cx->status) return NULL;
+        d->memory = tg__attention_of(m->attends->attention, &memory, real);
+        d->below--;
+    }
+    d->now = take_carried(d);
+    d->next = take_carried(d);
+    d->order = tg__tape_take(kept, (size_t)most_rows * sizeof *d->order);
+    take_run(d);
+    pack_weights(d);
+    if (t->cx->status) return NULL;
+    first_states(d);
+    return t->cx->status ? NULL : d;
+}
+
+/* ---- a step ---- */
+
+static void carry(tg_real *next, const tg_real *now, int n, const int from[], int D)
+{
+    for (int r = 0; next && r < n; r++)
+        memcpy(next + times(r, D), now + times(from[r], D), (size_t)D * sizeof *next);
+}
+
+/* Every row takes up what row from[r] of the step before left. */
+static void carry_all(decoder *d, int n, const int from[])
+{
+    const tg_encoder_decoder *m = d->m;
+    const int H = m->config.hidden;
+    const carried now = d->now, next = d->next;
+    for (int r = 0; r < n; r++) next.sentence[r] = now.sentence[from[r]];
+    for (int l = 0; l < d->below; l++)
+        carry(next.below + times(l * n, H), now.below + times(l * d->rows, H), n, from, H);
+    carry(next.h, now.h, n, from, H);
+    if (m->attends) carry(next.u, now.u, n, from, m->attends->s.R);
+    carry(next.coverage, now.coverage, n, from, d->S);
+    d->now = next, d->next = now;
+    d->rows = n;
+}
+
+/* The layers below, on the tape: x (n,I) -> (n,H). */
+static const tg_real *run_below(decoder *d, int n, const tg_real *x, int I)
+{
+    tg_encoder_decoder *m = d->m;
+    const int H = m->config.hidden;
+    tg_tape_begin(d->t, TG_EVAL);
+    tg_tensor *input = tg__tape_tensor(d->t, 2, (int[]){ n, I }, false);
+    tg_state s = { tg__tape_tensor(d->t, 3, (int[]){ d->below, n, H }, false) };
+    if (d->t->cx->status) return NULL;
+    memcpy(input->data, x, times(n, I) * sizeof *x);
+    memcpy(s.h->data, d->now.below, times(d->below * n, H) * sizeof *x);
+    const tg_tensor *h = tg_rnn_step(m->decoder, d->t, input, &s, &s);
+    if (d->t->cx->status) return NULL;
+    memcpy(d->now.below, s.h->data, times(d->below * n, H) * sizeof *x);
+    return h->data;
+}
+
+/* Rows [ a ; b ] side by side. */
+static void beside(tg_real *z, int stride, int n, const tg_real *x, int D)
+{
+    for (int r = 0; r < n; r++) memcpy(z + times(r, stride), x + times(r, D), (size_t)D * sizeof *z);
+}
+
+/* Without attention: [ y ; c ] -> s (n,H). */
+static const tg_real *step_summary(decoder *d, int n)
+{
+    const int E = d->m->config.embed, M = d->m->M;
+    tg_real *x = d->z;
+    beside(x, E + M, n, d->y, E);
+    for (int r = 0; r < n; r++)
+        memcpy(x + times(r, E + M) + E, d->summary->data + times(d->now.sentence[r], M),
+               (size_t)M * sizeof *x);
+    return run_below(d, n, x, E + M);
+}
+
+/* With attention: y -> u of dot and general, [ s ; c ; y ] of additive. */
+static const tg_real *step_attending(decoder *d, int n)
+{
+    const tg_encoder_decoder *m = d->m;
+    const attention_gru_shape s = m->attends->s;
+    const int E = m->config.embed, width = s.H + s.M + E;
+    const tg_real *x = d->below ? run_below(d, n, d->y, E) : d->y;
+    if (!x) return NULL;
+    tg__matrix_product_all(d->t->cx, &d->W_x, n, x, s.I, NULL, d->run.saved.gates, 3 * s.H);
+    for (int r = 0; r < n; r++) d->order[r] = r;
+    const int active[] = { n, 0 }, offset[] = { 0, n };
+    const sequence q = { .T = 1,
+                         .B = n,
+                         .steps = 1,
+                         .tokens = n,
+                         .full = true,
+                         .order = d->order,
+                         .active = active,
+                         .offset = offset };
+    attention_gru_run run = d->run;
+    run.sequence = &q;
+    run.sentence = d->now.sentence;
+    run.h = d->now.h, run.u = d->now.u, run.coverage = d->now.coverage;
+    tg__attention_gru_forward(d->t->cx, &d->attends, &run);
+    if (s.R) return run.attentional;
+    beside(d->z, width, n, run.y, s.H);
+    beside(d->z + s.H, width, n, run.c, s.M);
+    beside(d->z + s.H + s.M, width, n, d->y, E);
+    return d->z;
+}
+
+tg_status tg__decoder_step(decoder *d, int n, const int from[], const int word[], const tg_real **logits,
+                           const tg_real **attention)
+{
+    const tg_encoder_decoder *m = d->m;
+    tg_context *cx = d->t->cx;
+    const int V = m->config.target_vocabulary;
+    assert(n <= d->most);
+    carry_all(d, n, from);
+    tg__embedding_forward(cx, n, m->config.embed, word, tg__embedding_table(m->target_embedding)->data, d->y);
+    const tg_real *u = m->attends ? step_attending(d, n) : step_summary(d, n);
+    if (!u) return tg__status_taken(cx);
+    if (m->readout) {
+        tg__matrix_product_all(cx, &d->readout, n, u, d->readout.k, tg__linear_bias(m->readout), d->u,
+                               d->readout.n);
+        tg__tanh(times(n, d->readout.n), d->u, d->u);
+        u = d->u;
+    }
+    tg__matrix_product_all(cx, &d->output, n, u, d->output.k, tg__linear_bias(m->output), d->logits, V);
+    *logits = d->logits;
+    if (attention) *attention = m->attends ? d->run.a : NULL;
+    return TG_OK;
+}

@@ -1,0 +1,21 @@
+/* models/decoder.h -- the decoder, a step at a time, for many hypotheses of many sentences together. */
+#ifndef MODELS_DECODER_H
+#define MODELS_DECODER_H
+
+#include "models/encoder_decoder.h"
+
+typedef struct decoder decoder;
+
+/* Reads the sources, (S,B) with lengths (B); each step then has at most most_rows >= B rows. Lives on the model's tape
+ * `kept`, until the next. t is begun anew at each step. NULL: the context is in error. */
+decoder *tg__decoder_begin(tg_encoder_decoder *m, tg_tape *t, int S, int B, const int source[],
+                           const int lengths[], int most_rows);
+
+/* One step of n rows. Row r goes on from where row from[r] of the step before stood (at the first step: from the start
+ * of sentence from[r]), and reads word[r] (TG_BEGIN at the first). *logits (n,V): of each row's next word. *attention
+ * (n,S), or NULL for a model without: what it looked at for this. Both are borrowed until the next step. A row gives the
+ * same numbers in any company. Allocates nothing once the tapes have grown. */
+tg_status tg__decoder_step(decoder *d, int n, const int from[], const int word[], const tg_real **logits,
+                           const tg_real **attention);
+
+#endif

@@ -1,0 +1,98 @@
+/* models/greedy.c -- always the most probable word. */
+#include <math.h>
+
+#include "data/data.h"
+#include "models/decoder.h"
+#include "params/params.h"
+
+/* The most probable word, the first of equal ones, that is neither <pad> nor <s>. */
+static int best_word(const tg_real *logits, int V)
+{
+    int best = TG_UNKNOWN;
+    for (int v = TG_UNKNOWN + 1; v < V; v++)
+        if (logits[v] > logits[best] && v != TG_BEGIN) best = v;
+    return best;
+}
+
+static double log_softmax(const tg_real *logits, int V, int v)
+{
+    double most = logits[0], sum = 0;
+    for (int k = 1; k < V; k++) most = fmax(most, logits[k]);
+    for (int k = 0; k < V; k++) sum += exp(logits[k] - most);
+    return logits[v] - most - log(sum);
+}
+
+typedef struct decoding {
+    decoder *d;
+    int B, V, n;      /* sentences, words, rows still running */
+    int *row;         /* (n): the sentence of each */
+    int *from, *word; /* (n): the next step's */
+    double *log_probability;
+} decoding;
+
+/* Appends a word to each row; those that go on move together. -1, and the sentence in *bad: a logit is not finite. */
+static int append_words(decoding *g, const tg_real *logits, int *out, int *bad)
+{
+    int running = 0;
+    for (int r = 0; r < g->n; r++) {
+        const tg_real *x = logits + (size_t)r * (size_t)g->V;
+        const int b = g->row[r], word = best_word(x, g->V);
+        if (!isfinite(x[word])) return *bad = b, -1;
+        if (g->log_probability) g->log_probability[b] += log_softmax(x, g->V, word);
+        out[b] = word;
+        if (word == TG_END) continue;
+        g->row[running] = b;
+        g->from[running] = r;
+        g->word[running++] = word;
+    }
+    return running;
+}
+
+static tg_status decode(decoding *g, tg_context *cx, int max_length, int out[])
+{
+    for (int b = 0; b < g->B; b++) g->row[b] = g->from[b] = b, g->word[b] = TG_BEGIN;
+    g->n = g->B;
+    for (int k = 0; k < max_length && g->n; k++) {
+        const tg_real *logits;
+        int bad = 0;
+        const tg_status s = tg__decoder_step(g->d, g->n, g->from, g->word, &logits, NULL);
+        if (s) return s;
+        g->n = append_words(g, logits, out + (size_t)k * (size_t)g->B, &bad);
+        if (g->n < 0)
+            return tg_context_note(
+                cx, TG_ERR_NUMBER,
+                "tg_encoder_decoder_greedy: row %d, word %d: the model gives numbers that are not finite",
+                bad, k);
+    }
+    return TG_OK;
+}
+
+tg_status tg_encoder_decoder_greedy(tg_encoder_decoder *m, tg_tape *t, int S, int B, const int source[],
+                                    const int lengths[], int max_length, int out[], double log_probability[])
+{
+    tg_context *cx = t->cx;
+    if (cx->status) return cx->status;
+    if (!m->ps)
+        return tg_context_note(
+            cx, TG_ERR_STATE,
+            "tg_encoder_decoder_greedy: this model was made while its context was in error");
+    if (S < 1 || B < 1 || max_length < 1)
+        return tg_context_note(
+            cx, TG_ERR_ARGUMENT,
+            "tg_encoder_decoder_greedy: S is %d, B is %d, max_length is %d: all must be at least 1", S, B,
+            max_length);
+    if (!source || !out)
+        return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_encoder_decoder_greedy: %s is NULL",
+                               source ? "out" : "source");
+
+    for (size_t i = 0; i < (size_t)max_length * (size_t)B; i++) out[i] = TG_PAD;
+    for (int b = 0; b < B && log_probability; b++) log_probability[b] = 0;
+    decoding g = { .d = tg__decoder_begin(m, t, S, B, source, lengths, B),
+                   .B = B,
+                   .V = m->config.target_vocabulary,
+                   .log_probability = log_probability };
+    int *room = g.d ? tg__tape_take(m->kept, 3 * (size_t)B * sizeof *room) : NULL;
+    if (!room) return tg__status_taken(cx);
+    g.row = room, g.from = room + B, g.word = room + 2 * (size_t)B;
+    return decode(&g, cx, max_length, out);
+}
