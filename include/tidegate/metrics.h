@@ -16,7 +16,7 @@ extern "C" {
 enum {
     TG_ORDERS = 8,          /* n-grams of 1..8 tokens or characters at most */
     TG_SCORE_TEXT = 1024,   /* bytes in which any signature or line has room */
-    TG_SCORE_MOST = 1000000 /* bytes of a hypothesis or reference */
+    TG_SCORE_MOST = 1 << 24 /* bytes of a hypothesis or reference */
 };
 
 /* ---- BLEU ---- */
