@@ -236,6 +236,7 @@ END_TEST
 START_TEST(nothing_counted_scores_nothing)
 {
     tg_context *cx = tg_context_new(NULL);
+    char text[TG_SCORE_TEXT];
     tg_bleu *b = tg_bleu_new(cx, NULL);
     tg_bleu_score s = score_of(b);
     ck_assert(s.score == 0 && s.ratio == 0 && s.brevity_penalty == 1 && s.sentences == 0);
@@ -245,6 +246,10 @@ START_TEST(nothing_counted_scores_nothing)
     ck_assert(s.score == 0 && s.matches[0] == 0 && s.hypothesis_length == 0 && s.sentences == 0);
     add_dog(b);
     ck_assert_double_eq_tol(score_of(b).score, 48.530827009929865, 1e-9);
+    tg_bleu_reset(b);
+    add(b, "a", "a"); /* sentences before it had two references */
+    tg_bleu_signature(b, text, sizeof text);
+    ck_assert_ptr_eq(strstr(text, "nrefs:1|"), text);
     tg_context_free(cx);
 }
 END_TEST
@@ -308,8 +313,7 @@ START_TEST(long_sentences_take_no_more_than_their_share)
 {
     enum { LONG = 1000000 };
     tg_context *cx = tg_context_new(NULL);
-    char *text = malloc(LONG + 1), *spaced = malloc(LONG + 1),
-         *numbers = malloc(LONG + 1);
+    char *text = malloc(LONG + 1), *spaced = malloc(LONG + 1), *numbers = malloc(LONG + 1);
     memset(text, 'a', LONG);
     for (int i = 0; i < LONG; i++) spaced[i] = i % 2 ? ' ' : 'a';
     text[LONG] = spaced[LONG] = 0;

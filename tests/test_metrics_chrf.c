@@ -154,6 +154,7 @@ END_TEST
 START_TEST(nothing_counted_scores_nothing)
 {
     tg_context *cx = tg_context_new(NULL);
+    char text[TG_SCORE_TEXT];
     tg_chrf *f = tg_chrf_new(cx, NULL);
     ck_assert(score_of(f).score == 0 && score_of(f).sentences == 0);
     add_dog(f);
@@ -161,6 +162,10 @@ START_TEST(nothing_counted_scores_nothing)
     ck_assert(score_of(f).score == 0 && score_of(f).recall == 0 && score_of(f).sentences == 0);
     add_dog(f);
     ck_assert_double_eq_tol(score_of(f).score, 59.72751782684763, 1e-9);
+    tg_chrf_reset(f);
+    add(f, "a", "a"); /* sentences before it had two references */
+    tg_chrf_signature(f, text, sizeof text);
+    ck_assert_ptr_eq(strstr(text, "nrefs:1|"), text);
     tg_context_free(cx);
 }
 END_TEST

@@ -101,6 +101,21 @@ START_TEST(tokens_are_those_of_13a)
 }
 END_TEST
 
+/* Unicode's White_Space, and the four separators that Python adds. */
+START_TEST(white_space_is_what_python_takes_for_it)
+{
+    static const uint32_t white[] = { 0x09,   0x0A,   0x0B,   0x0C,   0x0D,   0x1C,   0x1D,   0x1E,
+                                      0x1F,   0x20,   0x85,   0xA0,   0x1680, 0x2000, 0x2001, 0x2002,
+                                      0x2003, 0x2004, 0x2005, 0x2006, 0x2007, 0x2008, 0x2009, 0x200A,
+                                      0x2028, 0x2029, 0x202F, 0x205F, 0x3000 };
+    const size_t n = sizeof white / sizeof *white;
+    size_t found = 0;
+    for (uint32_t c = 0; c < 0x110000; c++)
+        if (tg__is_white(c)) ck_assert(found < n && white[found++] == c);
+    ck_assert_uint_eq(found, n);
+}
+END_TEST
+
 /* Each line of one kind is a text, the line after it what `make` makes of it. */
 static void compare_with_golden(char kind, const char *(*make)(const char *), int wanted)
 {
@@ -179,6 +194,7 @@ int main(void)
     tcase_add_checked_fixture(all, begin, end);
     tcase_add_test(all, tokens_are_those_of_13a);
     tcase_add_test(all, tokens_are_those_of_the_golden_file);
+    tcase_add_test(all, white_space_is_what_python_takes_for_it);
     tcase_add_test(all, lower_case_is_that_of_unicode);
     tcase_add_test(all, lower_case_is_that_of_the_golden_file);
     tcase_add_test(all, exact_match_is_blind_to_white_space_alone);

@@ -116,7 +116,7 @@ static void drop_white(symbols *text)
 static size_t first_part(const uint32_t *word, size_t n)
 {
     if (n > 1 && is_punctuation(word[n - 1])) return n - 1;
-    return n > 1 && is_punctuation(word[0]) ? 1 : n;
+    return is_punctuation(word[0]) ? 1 : n;
 }
 
 /* The words of the text in f->reading, as numbers. Room for them was made. */
