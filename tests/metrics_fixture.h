@@ -1,4 +1,5 @@
-/* tests/metrics_fixture.h -- reads golden/metrics.txt, which make_metrics.py explains; and an allocator that gives up. */
+/* tests/metrics_fixture.h -- reads golden/metrics.txt (make_metrics.py says how), gives up allocating, and
+ * has the sentences with published scores. */
 #ifndef METRICS_FIXTURE_H
 #define METRICS_FIXTURE_H
 

@@ -86,6 +86,7 @@ def score_refuses_what_it_cannot_compare(folder):
             ([hypotheses, *references, "--reference", long], f"{hypotheses} has 3 lines, but {long} has 5"),
             ([folder / "absent.txt", *references], "absent.txt: No such file"),
             ([hypotheses, "--reference", folder / "absent.txt"], "absent.txt: No such file"),
+            ([hypotheses, "--reference", "-"], "-: No such file"),
             ([folder, *references], "Is a directory"),
             ([hypotheses, "--reference", folder], "Is a directory")]:
         expect(not fails("score", *arguments, says=says).out, "something was printed")

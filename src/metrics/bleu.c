@@ -115,6 +115,16 @@ static bool is_nearer(int64_t c, int64_t n, int64_t best)
     return distance < least || (distance == least && n < best);
 }
 
+static void add_counts(counts *all, const counts *one)
+{
+    for (int k = 0; k < TG_ORDERS; k++) {
+        all->matches[k] += one->matches[k];
+        all->totals[k] += one->totals[k];
+    }
+    all->hypothesis += one->hypothesis;
+    all->reference += one->reference;
+}
+
 tg_status tg_bleu_add(tg_bleu *b, const char *hypothesis, int n, const char *const references[])
 {
     counts one = { 0 };
@@ -133,12 +143,7 @@ tg_status tg_bleu_add(tg_bleu *b, const char *hypothesis, int n, const char *con
         const int64_t length = (int64_t)b->words.n;
         if (!i || is_nearer(one.hypothesis, length, one.reference)) one.reference = length;
     }
-    for (int k = 0; k < orders; k++) {
-        b->all.matches[k] += one.matches[k];
-        b->all.totals[k] += one.totals[k];
-    }
-    b->all.hypothesis += one.hypothesis;
-    b->all.reference += one.reference;
+    add_counts(&b->all, &one);
     b->references = tg__references_joined(b->references, n);
     b->sentences++;
     return TG_OK;

@@ -169,6 +169,15 @@ static tg_status count_reference(tg_chrf *f, const char *text, int number, count
     return TG_OK;
 }
 
+static void add_counts(counts *all, const counts *one)
+{
+    for (int k = 0; k < KINDS; k++) {
+        all->hypothesis[k] += one->hypothesis[k];
+        all->reference[k] += one->reference[k];
+        all->matches[k] += one->matches[k];
+    }
+}
+
 tg_status tg_chrf_add(tg_chrf *f, const char *hypothesis, int n, const char *const references[])
 {
     counts empty = { 0 }, best = { 0 };
@@ -187,11 +196,7 @@ tg_status tg_chrf_add(tg_chrf *f, const char *hypothesis, int n, const char *con
         score_of(&f->config, &one, &score);
         if (score.score > highest) highest = score.score, best = one;
     }
-    for (int k = 0; k < KINDS; k++) {
-        f->all.hypothesis[k] += best.hypothesis[k];
-        f->all.reference[k] += best.reference[k];
-        f->all.matches[k] += best.matches[k];
-    }
+    add_counts(&f->all, &best);
     f->references = tg__references_joined(f->references, n);
     f->sentences++;
     return TG_OK;

@@ -52,11 +52,11 @@ typedef struct inputs {
     input at[1 + OPTION_LIST_MOST];
 } inputs;
 
+/* path NULL: standard input. False: the reason was said. */
 static bool open_input(input *in, const char *path)
 {
-    const bool standard = !path || strcmp(path, "-") == 0;
-    *in = (input){ .name = standard ? "standard input" : path };
-    in->file = standard ? stdin : fopen(path, "re");
+    *in = (input){ .name = path ? path : "standard input" };
+    in->file = path ? fopen(path, "re") : stdin;
     if (!in->file) return fail("%s: %s", path, strerror(errno)), false;
     in->line = malloc(LONGEST_LINE + 1);
     return in->line || (fail("%s: out of memory", in->name), false);
@@ -188,5 +188,6 @@ int command_score(int argc, char *argv[])
     const parsed p = options_parse(&score_command, argc, argv, &given, hypotheses);
     if (p != PARSED) return options_exit(p);
     if (!given.references.n) return usage_error("score", "score: --reference FILE is missing");
-    return score(&given, hypotheses[0]);
+    const bool from_file = hypotheses[0] && strcmp(hypotheses[0], "-") != 0;
+    return score(&given, from_file ? hypotheses[0] : NULL);
 }
