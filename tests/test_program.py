@@ -9,7 +9,7 @@ import test_program_harness as harness
 from test_program_harness import (ROOT, TINY, Run, contents, differing, expect, fails, succeeds, tiny_pairs,
                                   trained, write)
 
-COMMANDS = ["train", "train translate", "resume", "translate", "evaluate", "inspect", "verify", "seal", "doctor"]
+COMMANDS = ["train", "train translate", "resume", "translate", "evaluate", "score", "inspect", "verify", "seal", "doctor"]
 HEADER = "step,epoch,train_loss,valid_loss,lr,grad_norm,units_per_second,seconds"
 
 
@@ -257,7 +257,8 @@ def evaluate_prints_one_json_object(folder):
     run = trained(folder, "--lr", 0.02, epochs=60)
     result = succeeds("evaluate", run, "--data", folder / "train.tsv")
     values = json.loads(result.out)
-    expect(set(values) >= {"loss", "perplexity", "exact_match", "exact", "pairs", "left_out"}, result)
+    expect(set(values) == {"loss", "perplexity", "exact_match", "exact", "pairs", "left_out", "bleu", "bleu_signature",
+                           "chrf", "chrf_signature"}, result)
     expect(values["pairs"] == 40 and values["left_out"] == 0 and result.out.count("\n") == 1, result)
     expect(abs(values["perplexity"] - 2.718281828459 ** values["loss"]) < 1e-6 * values["perplexity"], result)
     expect(values["exact_match"] == values["exact"] / 40, result)

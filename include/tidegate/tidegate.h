@@ -10,6 +10,7 @@
 #include "encoder_decoder.h"
 #include "layers.h"
 #include "losses.h"
+#include "metrics.h"
 #include "ops.h"
 #include "optimizer.h"
 #include "params.h"

@@ -31,7 +31,8 @@ PUBLIC = {
 # dependency's header -> the only rooms that may include it
 ONLY_IN = {
     "hdf5.h": {"hdf5"}, "cblas.h": {"kernels"}, "openblas_config.h": {"kernels"},
-    "xxhash.h": {"hdf5", "checkpoint", "data"}, "pthread.h": {"core", "hdf5"},
+    "xxhash.h": {"hdf5", "checkpoint", "data", "metrics"}, "pthread.h": {"core", "hdf5"},
+    "utf8proc.h": {"data", "metrics"},
 }
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "options.h"
 #include "program.h"
@@ -12,6 +11,7 @@ enum { MOST_TOKENS = 10000, TOGETHER = 512 };
 typedef struct settings {
     const char *data;
     int64_t threads;
+    int tokenize;
 } settings;
 
 static const option options[] = {
@@ -19,6 +19,8 @@ static const option options[] = {
       "source<TAB>target, one pair a line" },
     { "threads", OPTION_INTEGER, offsetof(settings, threads), "0", 0, 1024, NULL,
       "at most; 0: the cores there are" },
+    { "tokenize", OPTION_CHOICE, offsetof(settings, tokenize), "13a", 0, 0, SCORES_TOKENIZERS,
+      "BLEU's tokens: 13a sets punctuation apart, none takes words as they are" },
     { NULL },
 };
 
@@ -27,45 +29,41 @@ static const command evaluate_command = {
     "MODEL --data FILE [options]",
     "Prints one JSON object: loss (nats a target token, given the true ones before it),\n"
     "perplexity (its exponential), exact_match (the share of translations that are their\n"
-    "line's target, but for white space), exact and pairs (the two counts), left_out\n"
-    "(pairs of more than 10000 tokens). MODEL is a checkpoint, or a directory with one\n"
-    "(best.h5, else last.h5).",
+    "line's target, but for white space), bleu and chrf (0 to 100, as score has them), exact\n"
+    "and pairs (the two counts), left_out (pairs of more than 10000 tokens). MODEL is a\n"
+    "checkpoint, or a directory with one (best.h5, else last.h5).",
     options,
     1,
     1,
 };
 
-static const char *skip_space(const char *s) { return s + strspn(s, " \t\r\n\v\f"); }
+/* What evaluate tells of the translations, each against the target of its own line. */
+typedef struct tally {
+    scores scores;
+    int64_t exact;
+} tally;
 
-/* Equal but for the amount of white space between words, and any around them. */
-static bool same_text(const char *a, const char *b)
+static tg_status count(tally *all, const char *translation, const char *target)
 {
-    for (;;) {
-        const char *next_a = skip_space(a), *next_b = skip_space(b);
-        const bool space_a = next_a != a || !*next_a, space_b = next_b != b || !*next_b;
-        if (space_a != space_b) return false;
-        a = next_a, b = next_b;
-        if (*a != *b) return false;
-        if (!*a) return true;
-        a++, b++;
-    }
+    all->exact += tg_exact_match(translation, target);
+    return scores_add(&all->scores, translation, 1, &target);
 }
 
-static tg_status count_exact(tg_translator *tr, const tg_pairs *pairs, int64_t *exact)
+static tg_status count_all(tg_translator *tr, const tg_pairs *pairs, tally *all)
 {
     const int n = tg_pairs_count(pairs);
-    *exact = 0;
     for (int first = 0; first < n; first += TOGETHER) {
         const char *source[TOGETHER];
         char *translation[TOGETHER];
         const int together = n - first < TOGETHER ? n - first : TOGETHER;
         for (int i = 0; i < together; i++) source[i] = tg_pairs_source(pairs, first + i);
-        const tg_status s = tg_translator_translate(tr, together, source, 0, translation);
+        tg_status s = tg_translator_translate(tr, together, source, 0, translation);
         if (s) return s;
         for (int i = 0; i < together; i++) {
-            *exact += same_text(skip_space(translation[i]), skip_space(tg_pairs_target(pairs, first + i)));
+            if (!s) s = count(all, translation[i], tg_pairs_target(pairs, first + i));
             free(translation[i]);
         }
+        if (s) return s;
     }
     return TG_OK;
 }
@@ -79,27 +77,28 @@ static void print_number(const char *name, double x)
         printf("\"%s\": null, ", name);
 }
 
-static int evaluate(tg_context *cx, tg_translator *tr, const char *path)
+static int evaluate(tg_context *cx, tg_translator *tr, const char *path, int tokenize)
 {
     const tg_pairs_config config = { tg_vocabulary_tokenizer(tr->source), MOST_TOKENS };
     tg_pairs *pairs;
     tg_pairs_info info;
     double loss;
-    int64_t exact;
+    tally all = { scores_new(cx, tokenize, false), 0 };
     if (tg_pairs_read(cx, path, &config, &pairs, &info)) return fail_context(cx);
     if (info.too_long)
         warn("%s: %lld pairs longer than %d tokens are left out (the first in line %lld)", path,
              (long long)info.too_long, MOST_TOKENS, (long long)info.first_too_long);
     tg_batches *batches =
         tg_batches_new(cx, pairs, tr->source, tr->target, &(tg_batches_config){ .in_order = true });
-    if (!tg_context_ok(cx) || tg_translator_loss(tr, batches, &loss) || count_exact(tr, pairs, &exact))
+    if (!tg_context_ok(cx) || tg_translator_loss(tr, batches, &loss) || count_all(tr, pairs, &all))
         return fail_context(cx);
     printf("{");
     print_number("loss", loss);
     print_number("perplexity", exp(loss));
-    print_number("exact_match", (double)exact / (double)info.pairs);
-    printf("\"exact\": %lld, \"pairs\": %lld, \"left_out\": %lld}\n", (long long)exact, (long long)info.pairs,
-           (long long)info.too_long);
+    print_number("exact_match", (double)all.exact / (double)info.pairs);
+    scores_print_members(&all.scores);
+    printf(", \"exact\": %lld, \"pairs\": %lld, \"left_out\": %lld}\n", (long long)all.exact,
+           (long long)info.pairs, (long long)info.too_long);
     return EXIT_DONE;
 }
 
@@ -113,8 +112,9 @@ int command_evaluate(int argc, char *argv[])
 
     tg_translator translator;
     tg_context *cx = new_context(0, (int)given.threads);
-    int result =
-        open_translator(cx, model[0], &translator) ? evaluate(cx, &translator, given.data) : EXIT_FAILED;
+    int result = open_translator(cx, model[0], &translator)
+                     ? evaluate(cx, &translator, given.data, given.tokenize)
+                     : EXIT_FAILED;
     tg_context_free(cx);
     return finish_output(result);
 }

@@ -18,6 +18,7 @@ int command_train(int argc, char *argv[]);
 int command_resume(int argc, char *argv[]);
 int command_translate(int argc, char *argv[]);
 int command_evaluate(int argc, char *argv[]);
+int command_score(int argc, char *argv[]);
 int command_inspect(int argc, char *argv[]);
 int command_verify(int argc, char *argv[]);
 int command_seal(int argc, char *argv[]);
@@ -37,6 +38,29 @@ int finish_output(int result);
 void put_text(const char *text, bool escape);
 /* A context with the library's warnings on stderr. */
 tg_context *new_context(uint64_t seed, int threads);
+
+/* ---- lines of text (lines.c) ---- */
+
+enum { LONGEST_LINE = 1000000 }; /* bytes */
+
+/* Ends the line of `bytes` bytes, the number-th of the file `name`, with a 0, without the mark that some
+ * editors put at the start of a file. (A CR at its end is white space to all who ask.) NULL: it cannot be
+ * read as text, which was said. */
+const char *clean_line(const char *name, char *line, size_t bytes, long long number);
+
+/* ---- BLEU and chrF (scores.c) ---- */
+
+typedef struct scores {
+    tg_bleu *bleu;
+    tg_chrf *chrf;
+} scores;
+
+/* tokenize: the place in SCORES_TOKENIZERS, an option's choices. */
+#define SCORES_TOKENIZERS "13a|none"
+scores scores_new(tg_context *cx, int tokenize, bool lowercase);
+tg_status scores_add(scores *s, const char *hypothesis, int n, const char *const references[]);
+/* "bleu": 48.5, "bleu_signature": "...", "chrf": 59.7, "chrf_signature": "..." */
+void scores_print_members(const scores *s);
 
 /* ---- models on disk (model.c) ---- */
 

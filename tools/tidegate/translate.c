@@ -12,7 +12,7 @@
 #include "options.h"
 #include "program.h"
 
-enum { LONGEST_LINE = 1000000, TOGETHER = 512 };
+enum { TOGETHER = 512 };
 
 typedef struct settings {
     int64_t threads, max_length;
@@ -61,24 +61,6 @@ static int translate_lines(job *j, int n, const char *const line[])
     return ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* Ends the line of `bytes` bytes with a 0, without the mark that some editors put at the start of a
- * file. (A CR is white space to the translator.) NULL: it cannot be read, which was said. */
-static const char *clean_line(const job *j, char *line, size_t bytes, long long number)
-{
-    size_t at;
-    if (memchr(line, 0, bytes)) {
-        fail("%s: line %lld: byte %zu is a NUL", j->name, number, (size_t)strlen(line) + 1);
-        return NULL;
-    }
-    line[bytes] = 0;
-    if (!tg_utf8_valid(line, &at)) {
-        fail("%s: line %lld: byte %zu is not UTF-8 (0x%02X)", j->name, number, at + 1,
-             (unsigned char)line[at]);
-        return NULL;
-    }
-    return number == 1 && bytes >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0 ? line + 3 : line;
-}
-
 /* Translates the whole lines among text[0..*n-1], and moves what is left to its start. Lines before one
  * that cannot be read are translated first. */
 static int translate_ready(job *j, char *text, size_t *n)
@@ -87,7 +69,7 @@ static int translate_ready(job *j, char *text, size_t *n)
     char *begin = text, *end;
     int lines = 0, result = EXIT_DONE;
     while (!result && (end = memchr(begin, '\n', *n - (size_t)(begin - text)))) {
-        const char *one = clean_line(j, begin, (size_t)(end - begin), j->line + lines + 1);
+        const char *one = clean_line(j->name, begin, (size_t)(end - begin), j->line + lines + 1);
         begin = end + 1;
         if (one) line[lines++] = one;
         if (!one || lines == TOGETHER) {
