@@ -72,6 +72,26 @@ TG_API tg_tensor *tg_encoder_decoder_logits(tg_encoder_decoder *m, tg_tape *t, c
 TG_API tg_tensor *tg_encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
                                           tg_real label_smoothing);
 
+/* Scheduled sampling (Bengio et al. 2015, arXiv:1506.03099): what the decoder reads in place of batch->target_in. Each
+ * token but <s> is, with this probability and on its own, the word that the decoder itself finds most probable after all
+ * that it has read before, and otherwise the true one. mixed: (T,B). The words are chosen by the model as it translates,
+ * without dropout, in passes of its own; no gradient flows through the choice. A function of the seed and the
+ * context's step. */
+TG_API tg_status tg_encoder_decoder_sample(tg_encoder_decoder *m, const tg_pair_batch *batch,
+                                           double probability, int mixed[]) TG_MUST_CHECK;
+
+/* How that probability grows to `rate` in the course of a run, done in 0..1:
+ * constant p = rate; linear p = rate done; exponential p = rate (1 - 0.01^done); inverse sigmoid
+ * p = rate / (1 + exp(5 - 10 done)). */
+typedef enum tg_sampling_schedule {
+    TG_SAMPLING_NONE,
+    TG_SAMPLING_CONSTANT,
+    TG_SAMPLING_LINEAR,
+    TG_SAMPLING_EXPONENTIAL,
+    TG_SAMPLING_INVERSE_SIGMOID
+} tg_sampling_schedule;
+TG_API double tg_sampling_rate(tg_sampling_schedule schedule, double rate, double done);
+
 /* Greedy decoding: from <s>, always the most probable token (never <pad> or <s>), until </s> or
  * max_length tokens. source (S,B), lengths (B). out (max_length,B): ids, </s> included, then TG_PAD.
  * log_probability (B), or NULL: the sum over the tokens, </s> included. Begins t anew, in TG_EVAL. */

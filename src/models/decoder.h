@@ -18,4 +18,7 @@ decoder *tg__decoder_begin(tg_encoder_decoder *m, tg_tape *t, int S, int B, cons
 tg_status tg__decoder_step(decoder *d, int n, const int from[], const int word[], const tg_real **logits,
                            const tg_real **attention);
 
+/* The most probable word of a row of logits, the first of equal ones, that is neither <pad> nor <s>. */
+int tg__best_word(const tg_real *logits, int V);
+
 #endif

@@ -5,8 +5,7 @@
 #include "models/decoder.h"
 #include "params/params.h"
 
-/* The most probable word, the first of equal ones, that is neither <pad> nor <s>. */
-static int best_word(const tg_real *logits, int V)
+int tg__best_word(const tg_real *logits, int V)
 {
     int best = TG_UNKNOWN;
     for (int v = TG_UNKNOWN + 1; v < V; v++)
@@ -36,7 +35,7 @@ static int append_words(decoding *g, const tg_real *logits, int *out, int *bad)
     int running = 0;
     for (int r = 0; r < g->n; r++) {
         const tg_real *x = logits + (size_t)r * (size_t)g->V;
-        const int b = g->row[r], word = best_word(x, g->V);
+        const int b = g->row[r], word = tg__best_word(x, g->V);
         if (!isfinite(x[word])) return *bad = b, -1;
         if (g->log_probability) g->log_probability[b] += log_softmax(x, g->V, word);
         out[b] = word;

@@ -185,7 +185,9 @@ static bool parse_option(const command *c, int argc, char *argv[], int *i, void 
     const size_t bytes = equals ? (size_t)(equals - name) : strlen(name);
     const option *o = option_find(c->options, name, bytes);
     char why[512];
-    if (!o) {
+    const bool no = !o && bytes > 3 && memcmp(name, "no-", 3) == 0;
+    if (no) o = option_find(c->options, name + 3, bytes - 3);
+    if (!o || (no && o->kind != OPTION_FLAG)) {
         usage_error(c->name, "%s: there is no option '--%.*s'", c->name, (int)bytes, name);
         return false;
     }
@@ -193,7 +195,7 @@ static bool parse_option(const command *c, int argc, char *argv[], int *i, void 
         usage_error(c->name, "--%s takes no value", o->name);
         return false;
     }
-    if (o->kind == OPTION_FLAG) text = "yes";
+    if (o->kind == OPTION_FLAG) text = no ? "no" : "yes";
     if (!text && *i + 1 < argc) text = argv[++*i];
     if (!text) {
         usage_error(c->name, "--%s takes a value", o->name);

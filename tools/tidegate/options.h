@@ -2,7 +2,7 @@
  *
  * A command has a struct of its own for the values and a table of rows that say where in it each
  * value lies. Integers are int64_t, numbers double, flags bool, texts const char * (borrowed from
- * argv), choices int (the place in the list), lists option_list. "--name value" and "--name=value" are the same; "--"
+ * argv), choices int (the place in the list), lists option_list. "--name value" and "--name=value" are the same; "--no-name" takes back a flag; "--"
  * ends the options; an option given twice has its last value, unless it is a list.                                  */
 #ifndef OPTIONS_H
 #define OPTIONS_H

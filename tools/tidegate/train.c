@@ -32,6 +32,12 @@ static bool new_model(training *t)
         .layers = (int)o->layers,
         .cell = (tg_cell)o->cell,
         .dropout = (tg_real)o->dropout,
+        .bidirectional = o->bidirectional,
+        .attention = (tg_attention_kind)o->attention,
+        .input_feeding = o->input_feeding,
+        .coverage = o->coverage,
+        .readout = (int)o->readout,
+        .tying = (tg_tying)o->tie,
     };
     if (tg_translator_new(t->cx, source, target, &config, &t->translator)) return fail_context(t->cx), false;
     return true;
@@ -48,17 +54,26 @@ static int train(training *t)
     return training_run(t, false);
 }
 
+/* Twice where there is a preset: then its values are the defaults. */
+static parsed parse(int argc, char *argv[], training_settings *settings)
+{
+    const char *none[1];
+    command c = train_translate;
+    const parsed p = options_parse(&c, argc, argv, settings, none);
+    if (p != PARSED || !settings->preset) return p;
+    c.options = training_options_of(settings->preset);
+    return options_parse(&c, argc, argv, settings, none);
+}
+
 int command_train(int argc, char *argv[])
 {
     static training t; /* two paths make it large */
-    const char *none[1];
     const bool help = argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
     if (argc == 0) return usage_error("train", "train: say what to train: translate");
     if (!help && strcmp(argv[0], "translate") != 0)
         return usage_error("train", "train: there is nothing called '%s' to train: say translate", argv[0]);
 
-    const parsed p =
-        options_parse(&train_translate, help ? argc : argc - 1, help ? argv : argv + 1, &t.settings, none);
+    const parsed p = parse(help ? argc : argc - 1, help ? argv : argv + 1, &t.settings);
     if (p != PARSED) return options_exit(p);
     if (!t.settings.train) return usage_error("train translate", "train translate: --train FILE is missing");
     if (!t.settings.out) return usage_error("train translate", "train translate: --out DIR is missing");

@@ -23,6 +23,8 @@ const option training_options[] = {
     { "out", OPTION_TEXT, AT(out), NULL, 0, 0, "DIR", "for last.h5, last.h5.1, best.h5 and metrics.csv" },
     { "force", OPTION_FLAG, AT(force), NULL, 0, 0, NULL, "begin anew in a DIR that has a run" },
 
+    { "preset", OPTION_CHOICE, AT(preset), "none", 0, 0, "none|small|base|large",
+      "defaults for about 10, 30 or 200 thousand pairs of\nreal text, see docs/translation.md" },
     { "tokenizer", OPTION_CHOICE, AT(tokenizer), "auto", 0, 0, "auto|words|chars",
       "what a token is. auto: chars where more than a third of\nthe words of new text would be unknown", MODEL },
     { "min-frequency", OPTION_INTEGER, AT(min_frequency), "1", 1, 1e9, NULL, "tokens seen less often become <unk>", MODEL },
@@ -32,6 +34,17 @@ const option training_options[] = {
     { "layers", OPTION_INTEGER, AT(layers), "1", 1, 64, NULL, "recurrent layers, of encoder and decoder each", MODEL },
     { "cell", OPTION_CHOICE, AT(cell), "gru", 0, 0, "gru|gru-reset-after",
       "where the reset gate acts: before the product (Cho et al.\n2014), or after it (cuDNN, PyTorch, Keras)", MODEL },
+    { "bidirectional", OPTION_FLAG, AT(bidirectional), "yes", 0, 0, NULL,
+      "the encoder reads in both directions", MODEL },
+    { "attention", OPTION_CHOICE, AT(attention), "additive", 0, 0, "none|additive|dot|general",
+      "how the decoder looks at the source: not (Cho et al. 2014),\nadditive (Bahdanau et al. 2015), dot or general (Luong et\nal. 2015)", MODEL },
+    { "input-feeding", OPTION_FLAG, AT(input_feeding), NULL, 0, 0, NULL,
+      "dot and general: tell the next step what was seen", MODEL },
+    { "coverage", OPTION_FLAG, AT(coverage), NULL, 0, 0, NULL, "attention knows what it looked at before", MODEL },
+    { "readout", OPTION_INTEGER, AT(readout), "0", -1, 65536, NULL,
+      "size of the layer before the output; 0: that of the\nembedding; -1: no such layer", MODEL },
+    { "tie", OPTION_CHOICE, AT(tie), "none", 0, 0, "none|target|all",
+      "target: the output's weights are the target embedding;\nall: and so is the source embedding (one vocabulary)", MODEL },
     { "dropout", OPTION_NUMBER, AT(dropout), "0.3", 0, 0.99, NULL, "share of values zeroed while learning", MODEL },
 
     { "epochs", OPTION_INTEGER, AT(epochs), NULL, 0, 1e9, NULL,
@@ -48,6 +61,9 @@ const option training_options[] = {
     { "clip", OPTION_NUMBER, AT(clip), "1", 0, 1e9, NULL, "limit of the gradient's norm; 0: none", RUN },
     { "weight-decay", OPTION_NUMBER, AT(weight_decay), "0", 0, 1000, NULL, "0: the optimizer's own (adamw 0.01, others none)", MODEL },
     { "label-smoothing", OPTION_NUMBER, AT(label_smoothing), "0", 0, 0.99, NULL, "share of probability given to all tokens alike", RUN },
+    { "sampling", OPTION_CHOICE, AT(sampling), "none", 0, 0, "none|constant|linear|exponential|inverse-sigmoid",
+      "scheduled sampling: how the share of words that the decoder\nreads from itself, not from the data, grows", RUN },
+    { "sampling-rate", OPTION_NUMBER, AT(sampling_rate), "0.25", 0, 1, NULL, "that share at the end of the run", RUN },
     { "patience", OPTION_INTEGER, AT(patience), "0", 0, 1e9, NULL,
       "stop after so many validations without a better loss;\n0: never", RUN },
     { "seed", OPTION_INTEGER, AT(seed), "1", 0, 9007199254740992, NULL, "of all random numbers", MODEL },
@@ -60,6 +76,35 @@ const option training_options[] = {
     { NULL },
 };
 /* clang-format on */
+
+/* ---- presets ---- */
+
+/* What is not named here is as without a preset. Each was found by measurement: docs/translation.md. */
+static const struct preset_value {
+    const char *name, *small, *base, *large;
+} preset_values[] = {
+    { "embed", "256", "256", "384" },    { "hidden", "256", "384", "512" },
+    { "layers", "1", "1", "1" },         { "tie", "target", "target", "target" },
+    { "dropout", "0.5", "0.4", "0.2" },  { "label-smoothing", "0.1", "0.1", "0.1" },
+    { "min-frequency", "1", "2", "2" },  { "batch", "32", "64", "64" },
+    { "lr", "0.001", "0.001", "0.001" }, { "warmup", "200", "400", "1000" },
+    { "epochs", "40", "30", "12" },
+};
+
+const option *training_options_of(int preset)
+{
+    static option table[64];
+    size_t n = 0;
+    do table[n] = training_options[n];
+    while (training_options[n++].name);
+    for (size_t i = 0; preset && i < sizeof preset_values / sizeof *preset_values; i++) {
+        const struct preset_value *p = &preset_values[i];
+        const char *const value[] = { p->small, p->base, p->large };
+        option *o = table + (option_find(table, p->name, strlen(p->name)) - table);
+        o->standard = value[preset - 1];
+    }
+    return table;
+}
 
 /* ---- data ---- */
 
@@ -132,12 +177,39 @@ bool data_same(const data_file *f, const tg_archive *a, char *why, size_t bytes)
 
 /* ---- what the driver asks for ---- */
 
+/* How far the run has come, from 0 to 1: what the sampling schedule goes by. */
+static double share_done(const training *t, tg_at at)
+{
+    const training_settings *o = &t->settings;
+    const double steps = o->steps && !o->epochs ? (double)o->steps
+                                                : (double)(o->epochs ? o->epochs : STANDARD_EPOCHS) *
+                                                      (double)tg_batches_count(t->train.batches);
+    return (double)at.step / steps;
+}
+
+/* Puts in place of some true words of the batch what the decoder itself would say. On failure the context remembers. */
+static void mix_own_words(training *t, tg_at at, tg_pair_batch *batch)
+{
+    const training_settings *o = &t->settings;
+    const double p = tg_sampling_rate((tg_sampling_schedule)o->sampling, o->sampling_rate, share_done(t, at));
+    int *mixed = realloc(t->mixed, (size_t)batch->T * (size_t)batch->B * sizeof *mixed);
+    if (!mixed) {
+        tg_context_fail(t->cx, TG_ERR_MEMORY, "out of memory: a batch of %d by %d words", batch->T, batch->B);
+        return;
+    }
+    t->mixed = mixed;
+    const tg_status s = tg_encoder_decoder_sample(t->translator.model, batch, p, mixed);
+    if (s) tg_context_fail(t->cx, s, "scheduled sampling: %s", tg_context_message(t->cx));
+    batch->target_in = mixed;
+}
+
 static tg_tensor *batch_loss(void *user, tg_tape *tape, tg_at at, double *units)
 {
     training *t = user;
     tg_pair_batch batch;
     tg_batches_get(t->train.batches, at.epoch, at.batch, &batch);
     *units = (double)batch.target_tokens;
+    if (t->settings.sampling) mix_own_words(t, at, &batch);
     return tg_encoder_decoder_loss(t->translator.model, tape, &batch, (tg_real)t->settings.label_smoothing);
 }
 
@@ -235,5 +307,7 @@ int training_run(training *t, bool resume)
             .catch_signals = true,
         },
         &result);
+    free(t->mixed);
+    t->mixed = NULL;
     return exit_code(t, s, &result);
 }

@@ -10,11 +10,17 @@ enum { TOKENIZER_AUTO, TOKENIZER_WORDS, TOKENIZER_CHARACTERS }; /* order of --to
 /* See training_options for what each means, its range and default. */
 typedef struct training_settings {
     const char *train, *valid, *out;
-    int tokenizer;
+    int preset, tokenizer;
     int64_t min_frequency, max_length;
     int64_t embed, hidden, layers;
     int cell; /* a tg_cell */
+    bool bidirectional, input_feeding, coverage;
+    int attention; /* a tg_attention_kind */
+    int64_t readout;
+    int tie; /* a tg_tying */
     double dropout, label_smoothing;
+    int sampling; /* a tg_sampling_schedule */
+    double sampling_rate;
     int64_t epochs, steps, batch;
     int optimizer, schedule;
     double lr, clip, weight_decay;
@@ -25,6 +31,9 @@ typedef struct training_settings {
 } training_settings;
 
 extern const option training_options[];
+
+/* The table with the defaults of a preset, by its place in --preset's choices; 0 is "none". */
+const option *training_options_of(int preset);
 
 typedef struct data_file {
     const char *role; /* "train" or "valid": its name in the checkpoint */
@@ -40,6 +49,7 @@ typedef struct training {
     tg_context *cx;
     data_file train, valid;
     tg_translator translator;
+    int *mixed; /* scheduled sampling: what the decoder reads, (T,B) of the batch; NULL: not yet */
 } training;
 
 /* Reads a file, says what was left out, and makes the path absolute. path NULL: there is no such
