@@ -57,12 +57,12 @@ static inline tg_real dream_logit(const dream *d, uint64_t place, int v)
     return (tg_real)(d->coarse ? dream_below(x, 3) + floor(bonus) : 6 * dream_uniform(x) - 3 + bonus);
 }
 
-/* A distribution over the real source positions; 0 at padding. */
+/* A distribution over the real source positions, 0 at some and at padding. */
 static inline void dream_attention(const dream *d, uint64_t place, int b, tg_real *a)
 {
     double w[DREAM_SOURCE], sum = 0;
     for (int s = 0; s < d->source_lengths[b]; s++)
-        sum += w[s] = pow(dream_uniform(place + 1000 + (uint64_t)s), 3);
+        sum += w[s] = pow(fmax(dream_uniform(place + 1000 + (uint64_t)s) - 0.3, s ? 0 : 0.1), 3);
     for (int s = 0; s < d->S; s++) a[s] = s < d->source_lengths[b] ? (tg_real)(w[s] / sum) : 0;
 }
 

@@ -70,7 +70,7 @@ static size_t set_limits(search *s)
     return all;
 }
 
-static void rows_take(arena *a, rows *r, size_t B, size_t most, size_t coverage)
+static void take_rows(arena *a, rows *r, size_t B, size_t most, size_t coverage)
 {
     r->first = tg__arena_take(a, tg__bytes(B, sizeof *r->first));
     r->count = tg__arena_take(a, tg__bytes(B, sizeof *r->count));
@@ -78,11 +78,19 @@ static void rows_take(arena *a, rows *r, size_t B, size_t most, size_t coverage)
     if (coverage) r->coverage = tg__arena_take(a, tg__bytes(tg__bytes(most, coverage), sizeof *r->coverage));
 }
 
-/* All memory of the search, and its beginning: a row for each sentence. */
-static tg_status begin(search *s, arena *a)
+static void take_candidates(arena *a, beam_candidates *k, size_t most)
+{
+    const size_t all = tg__bytes(most, (size_t)k->K);
+    k->id = tg__arena_take(a, tg__bytes(all, sizeof *k->id));
+    k->gain = tg__arena_take(a, tg__bytes(all, sizeof *k->gain));
+    k->bad = tg__arena_take(a, tg__bytes(most, sizeof *k->bad));
+}
+
+/* All memory of the search. */
+static tg_status take_memory(search *s, arena *a)
 {
     const size_t B = (size_t)s->task->B, S = (size_t)s->task->S, most = B * (size_t)s->c.beam;
-    const int V = s->m->V - 2, K = s->candidates < V ? s->candidates : V;
+    const size_t coverage = s->c.coverage_penalty > 0 ? S : 0;
     s->limit = tg__arena_take(a, tg__bytes(B, sizeof *s->limit));
     s->limit_norm = tg__arena_take(a, tg__bytes(B, sizeof *s->limit_norm));
     if (s->cx->status) return tg__status_taken(s->cx);
@@ -93,17 +101,19 @@ static tg_status begin(search *s, arena *a)
     s->word = tg__arena_take(a, tg__bytes(history, sizeof *s->word));
     if (s->task->keep_attention)
         s->attention = tg__arena_take(a, tg__bytes(tg__bytes(history, S), sizeof *s->attention));
-    rows_take(a, &s->now, B, most, s->c.coverage_penalty > 0 ? S : 0);
-    rows_take(a, &s->next, B, most, s->c.coverage_penalty > 0 ? S : 0);
-    s->tokens = (beam_candidates){ .V = s->m->V, .K = K };
-    s->tokens.id = tg__arena_take(a, tg__bytes(tg__bytes(most, (size_t)K), sizeof *s->tokens.id));
-    s->tokens.gain = tg__arena_take(a, tg__bytes(tg__bytes(most, (size_t)K), sizeof *s->tokens.gain));
-    s->tokens.bad = tg__arena_take(a, tg__bytes(most, sizeof *s->tokens.bad));
+    take_rows(a, &s->now, B, most, coverage);
+    take_rows(a, &s->next, B, most, coverage);
+    take_candidates(a, &s->tokens, most);
     s->used = tg__arena_take(a, tg__bytes(most, sizeof *s->used));
     s->best = tg__arena_take(a, tg__bytes(B * (size_t)s->c.nbest, sizeof *s->best));
     s->found = tg__arena_zeroed(a, tg__bytes(B, sizeof *s->found));
-    if (s->cx->status) return tg__status_taken(s->cx);
+    return s->cx->status ? tg__status_taken(s->cx) : TG_OK;
+}
 
+/* A row for each sentence, which has read <s>. */
+static void begin(search *s)
+{
+    const size_t B = (size_t)s->task->B, S = (size_t)s->task->S;
     s->start[0] = 0;
     s->now.n = s->task->B;
     for (int b = 0; b < s->now.n; b++) {
@@ -113,7 +123,6 @@ static tg_status begin(search *s, arena *a)
         s->now.log_probability[b] = 0;
     }
     if (s->now.coverage) memset(s->now.coverage, 0, B * S * sizeof *s->now.coverage);
-    return TG_OK;
 }
 
 /* ---- finished hypotheses ---- */
@@ -286,37 +295,45 @@ static void read_back(const search *s, const finished *f, int *ids, tg_real *att
     }
 }
 
-static bool collect_one(const search *s, const finished *f, arena *a, beam_hypothesis *h)
+/* Into what collect() has taken for all hypotheses, their tokens, and their attention or NULL. */
+static void hand_out(const search *s, beam_results *found, beam_hypothesis *h, int *ids, tg_real *attention)
 {
-    const size_t n = (size_t)f->length;
-    int *ids = tg__arena_take(a, tg__bytes(n, sizeof *ids));
-    tg_real *attention = NULL;
-    if (s->attention)
-        attention = tg__arena_take(a, tg__bytes(tg__bytes(n, (size_t)s->task->S), sizeof *attention));
-    if (s->cx->status) return false;
-    read_back(s, f, ids, attention);
-    *h = (beam_hypothesis){ .length = f->length,
-                            .ids = ids,
-                            .cut = f->last != TG_END,
-                            .score = f->score,
-                            .log_probability = f->log_probability,
-                            .attention = attention };
-    return true;
+    for (int b = 0; b < s->task->B; b++) {
+        found->count[b] = s->found[b];
+        found->best[b] = h;
+        for (int k = 0; k < s->found[b]; k++, h++) {
+            const finished *f = &s->best[(size_t)b * (size_t)s->c.nbest + (size_t)k];
+            read_back(s, f, ids, attention);
+            *h = (beam_hypothesis){ .length = f->length,
+                                    .ids = ids,
+                                    .cut = f->last != TG_END,
+                                    .score = f->score,
+                                    .log_probability = f->log_probability,
+                                    .attention = attention };
+            ids += f->length;
+            if (attention) attention += (size_t)f->length * (size_t)s->task->S;
+        }
+    }
 }
 
 static tg_status collect(const search *s, beam_results *found)
 {
-    const size_t B = (size_t)s->task->B, nbest = (size_t)s->c.nbest;
+    const size_t B = (size_t)s->task->B, S = (size_t)s->task->S, nbest = (size_t)s->c.nbest;
+    size_t hypotheses = 0, tokens = 0;
+    for (size_t b = 0; b < B; b++) {
+        hypotheses += (size_t)s->found[b];
+        for (int k = 0; k < s->found[b]; k++) tokens += (size_t)s->best[b * nbest + (size_t)k].length;
+    }
     arena *a = &found->memory;
     found->count = tg__arena_take(a, tg__bytes(B, sizeof *found->count));
     found->best = tg__arena_take(a, tg__bytes(B, sizeof *found->best));
-    for (size_t b = 0; b < B && !s->cx->status; b++) {
-        const int n = found->count[b] = s->found[b];
-        beam_hypothesis *h = found->best[b] = tg__arena_take(a, tg__bytes((size_t)n, sizeof *h));
-        for (int k = 0; k < n && h; k++)
-            if (!collect_one(s, &s->best[b * nbest + (size_t)k], a, &h[k])) break;
-    }
-    return s->cx->status ? tg__status_taken(s->cx) : TG_OK;
+    beam_hypothesis *h = tg__arena_take(a, tg__bytes(hypotheses, sizeof *h));
+    int *ids = tg__arena_take(a, tg__bytes(tokens, sizeof *ids));
+    tg_real *attention = NULL;
+    if (s->attention) attention = tg__arena_take(a, tg__bytes(tg__bytes(tokens, S), sizeof *attention));
+    if (s->cx->status) return tg__status_taken(s->cx);
+    hand_out(s, found, h, ids, attention);
+    return TG_OK;
 }
 
 void tg__beam_results_free(beam_results *found)
@@ -338,8 +355,11 @@ tg_status tg__beam_search(tg_context *cx, const beam_model *m, const tg_decoding
     if (!status) status = tg__beam_check(cx, m, task, &s.c);
     if (status) return status;
     s.candidates = 2 * s.c.beam - 1;
+    s.tokens.V = m->V;
+    s.tokens.K = s.candidates < m->V - 2 ? s.candidates : m->V - 2; /* all but <pad> and <s> */
     tg__arena_init(&memory, cx);
-    status = begin(&s, &memory);
+    status = take_memory(&s, &memory);
+    if (!status) begin(&s);
     for (int t = 0; s.now.n && !status; t++) status = step(&s, t);
     if (!status) status = collect(&s, found);
     if (status) tg__beam_results_free(found);

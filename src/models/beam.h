@@ -63,7 +63,7 @@ typedef struct beam_results {
  * sum_b (max_length[b] beam) rows there can be. On failure *found is empty. */
 tg_status tg__beam_search(tg_context *cx, const beam_model *m, const tg_decoding_config *config,
                           const beam_task *task, beam_results *found) TG_MUST_CHECK;
-void tg__beam_results_free(beam_results *found);
+void tg__beam_results_free(beam_results *found); /* before the context is freed */
 
 /* ---- settings ---- */
 
