@@ -7,6 +7,7 @@
 #include "checkpoint.h"
 #include "core.h"
 #include "data.h"
+#include "decoding.h"
 #include "encoder_decoder.h"
 #include "layers.h"
 #include "losses.h"

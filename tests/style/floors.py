@@ -26,7 +26,7 @@ PUBLIC = {
     "blas": "kernels", "tape": "tensor", "archive": "tensor",
     "ops": "ops", "losses": "losses", "params": "params", "layers": "layers", "optimizer": "optim",
     "data": "data", "metrics": "metrics", "checkpoint": "checkpoint",
-    "encoder_decoder": "models", "train": "train",
+    "decoding": "models", "encoder_decoder": "models", "train": "train",
 }
 # dependency's header -> the only rooms that may include it
 ONLY_IN = {
