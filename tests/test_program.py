@@ -9,7 +9,7 @@ import test_program_harness as harness
 from test_program_harness import (ROOT, TINY, Run, contents, differing, expect, fails, succeeds, tiny_pairs,
                                   trained, write)
 
-COMMANDS = ["train", "train translate", "resume", "translate", "evaluate", "score", "inspect", "verify", "seal", "doctor"]
+COMMANDS = ["train", "train translate", "resume", "translate", "evaluate", "score", "plot", "inspect", "verify", "seal", "doctor"]
 HEADER = "step,epoch,train_loss,valid_loss,lr,grad_norm,units_per_second,seconds"
 
 

@@ -17,6 +17,7 @@ static const struct entry {
     { "translate", command_translate, "sentences in, sentences out" },
     { "evaluate", command_evaluate, "how good a model is on a file, as JSON" },
     { "score", command_score, "BLEU and chrF of anybody's translations" },
+    { "plot", command_plot, "learning curves of runs, as a picture" },
     { "inspect", command_inspect, "what a checkpoint holds" },
     { "verify", command_verify, "is a checkpoint whole?" },
     { "seal", command_seal, "make the seal anew after an edit by hand" },

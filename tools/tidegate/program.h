@@ -19,6 +19,7 @@ int command_resume(int argc, char *argv[]);
 int command_translate(int argc, char *argv[]);
 int command_evaluate(int argc, char *argv[]);
 int command_score(int argc, char *argv[]);
+int command_plot(int argc, char *argv[]);
 int command_inspect(int argc, char *argv[]);
 int command_verify(int argc, char *argv[]);
 int command_seal(int argc, char *argv[]);
