@@ -37,6 +37,7 @@ need ninja-build has_command ninja
 need libopenblas-dev has_library openblas
 need libhdf5-dev has_library hdf5-serial hdf5
 need libxxhash-dev has_library libxxhash
+need libutf8proc-dev has_library libutf8proc
 if [ "$purpose" = tests ]; then
     need check has_library check
     need python3 has_command python3

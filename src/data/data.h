@@ -30,7 +30,17 @@ typedef struct shown_path {
 } shown_path;
 shown_path tg__shown_path(const char *path);
 
-/* ---- vocabularies ---- */
+/* Text from a file, as it may stand in a message: short, in one line. */
+typedef struct shown_text {
+    char s[48];
+} shown_text;
+shown_text tg__shown_text(const char *text);
+
+/* ---- tokenizers and vocabularies ---- */
+
+/* A tokenizer as "<path>_tokenizer...", and back; on failure *k stays. A failure poisons nothing. */
+tg_status tg__tokenizer_put(const tg_tokenizer *k, tg_archive *a, const char *path);
+tg_status tg__tokenizer_get(tg_context *cx, const tg_archive *a, const char *path, tg_tokenizer **k);
 
 bool tg__vocabulary_frozen(const tg_vocabulary *v);
 

@@ -73,10 +73,9 @@ tg_status tg_pairs_read(tg_context *cx, const char *path, const tg_pairs_config 
     const tg_pairs_config defaults = { 0 };
     const tg_pairs_config c = config ? *config : defaults;
     if (cx->status) return cx->status;
-    if ((c.tokenizer != TG_WORDS && c.tokenizer != TG_CHARACTERS) || c.max_length < 0)
-        return tg_context_note(cx, TG_ERR_ARGUMENT,
-                               "tg_pairs_read: tokenizer %d (of 0..1), max_length %d (at least 0)",
-                               (int)c.tokenizer, c.max_length);
+    if (c.max_length < 0)
+        return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_pairs_read: max_length is %d: it is at least 0",
+                               c.max_length);
 
     char *text = NULL;
     size_t bytes = 0;

@@ -32,6 +32,7 @@ PUBLIC = {
 ONLY_IN = {
     "hdf5.h": {"hdf5"}, "cblas.h": {"kernels"}, "openblas_config.h": {"kernels"},
     "xxhash.h": {"hdf5", "checkpoint", "data"}, "pthread.h": {"core", "hdf5"},
+    "utf8proc.h": {"data", "metrics"},
 }
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
