@@ -19,9 +19,10 @@ extern "C" {
 typedef enum tg_tokenizer_kind {
     TG_WORDS,      /* words and punctuation, see below */
     TG_CHARACTERS, /* every code point, white space included */
-    TG_SPACES      /* what white space separates: ASCII space, tab, LF, VT, FF, CR, and no other */
+    TG_SPACES,     /* what white space separates: ASCII space, tab, LF, VT, FF, CR, and no other */
+    TG_BPE         /* pieces of the words of TG_WORDS, see below */
 } tg_tokenizer_kind;
-TG_API const char *tg_tokenizer_name(tg_tokenizer_kind kind);              /* "words", "chars", "spaces" */
+TG_API const char *tg_tokenizer_name(tg_tokenizer_kind kind); /* "words", "chars", "spaces", "bpe" */
 TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind); /* false: none, *kind stays */
 
 /* TG_WORDS. Letters, digits, and the marks on them make words; all else (Unicode's punctuation, symbols and
@@ -42,6 +43,11 @@ TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind); /* fa
  * taken for what they mean), @-@ (with any sign between), and what spells a special token ("<unk>").
  * Neither characters nor bases and their combining marks are cut apart (extended grapheme clusters).
  * A joiner in the text is written U+FFEE 1 in a token, and U+FFEE is written U+FFEE 0. */
+
+/* TG_BPE: byte-pair encoding (Sennrich, Haddow, Birch 2016, arXiv:1508.07909), compatible with subword-nmt. Each word of
+ * TG_WORDS, without its joiners, is cut into pieces, of which all but the last end in "@@"; the joiners are then put in front of
+ * the first piece and behind the last. What spells a special token is not cut, and words of more than 1000
+ * characters are cut after every 1000th first. It needs codes before it is used, the same for both sides: learnt, or read. */
 
 typedef struct tg_tokenizer_config {
     tg_tokenizer_kind kind;
@@ -64,9 +70,28 @@ TG_API int tg_tokenize(const tg_tokenizer *k, const char *text,
  * memory, the context fails. */
 TG_API char **tg_tokenizer_split(const tg_tokenizer *k, const char *text, int *n);
 
+/* Of TG_BPE, in steps: count texts, learn. merges: how many pairs are merged at most; 0: 8000. Pairs that are there
+ * less than min_frequency times are not; 0: 2. Of equally frequent ones the greater comes first: the codes are those that
+ * subword-nmt learns from the same words, and do not depend on the order of the texts.
+ * A text that is not UTF-8 (TG_ERR_DATA), another kind of tokenizer, and codes given twice (TG_ERR_STATE) are failures of the
+ * context, and so is to tokenize without codes. */
+TG_API void tg_tokenizer_add(tg_tokenizer *k, const char *text);
+TG_API void tg_tokenizer_learn(tg_tokenizer *k, int merges, int min_frequency);
+/* Or read from a file of subword-nmt's, version 0.1 or 0.2: "left right", one a line. Else TG_ERR_FORMAT with the line; for files
+ * that cannot be read, as tg_pairs_read(). On failure k is still without codes. */
+TG_API tg_status tg_tokenizer_read(tg_tokenizer *k, const char *path) TG_MUST_CHECK;
+TG_API int tg_tokenizer_merges(const tg_tokenizer *k);               /* how many codes it has */
+TG_API const char *tg_tokenizer_merge(const tg_tokenizer *k, int i); /* "left right"; "" out of range */
+
 /* Tokens to text. Like snprintf: returns the bytes needed but for the 0 at the end, stores at most
  * `bytes` with it, and always one if bytes > 0. Never cuts a character in two. */
 TG_API size_t tg_tokenizer_join(const tg_tokenizer *k, int n, const char *const token[], char *text,
+                                size_t bytes);
+
+/* The word that token i belongs to, as one token: of TG_BPE its pieces in one, with the joiners, of other kinds the
+ * token itself; "" out of range. As tg_tokenizer_join() stores it. It can stand among tokens to be joined: what an
+ * unknown word is best replaced with is the word that the decoder looked at. */
+TG_API size_t tg_tokenizer_word(const tg_tokenizer *k, int n, const char *const token[], int i, char *text,
                                 size_t bytes);
 
 /* ---- vocabularies ---- */

@@ -15,6 +15,12 @@ int tg__utf8_bytes(const char *text);
 /* ASCII white space: the same in every locale. A no-break space is part of its word. */
 static inline bool tg__is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+/* ---- files ---- */
+
+/* *text: the whole file, *bytes of it, and a 0; for tg__release(). A file that is empty, or over a GiB: TG_ERR_DATA; else
+ * as tg_pairs_read(). */
+tg_status tg__text_read(tg_context *cx, const char *path, char **text, size_t *bytes);
+
 /* ---- pairs ---- */
 
 enum { PAIRS_MOST_FILE = 1 << 30, PAIRS_MOST_LINE = 1000000 }; /* bytes */

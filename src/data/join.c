@@ -31,16 +31,19 @@ static void join_word(joining *j, const char *token)
     const bool left = tg__starts(token, JOINER);
     if (left) token += JOINER_BYTES;
     const bool right = end - token >= JOINER_BYTES && tg__starts(end - JOINER_BYTES, JOINER);
+    const bool more = j->k->config.kind == TG_BPE && !right && end - token >= MORE_BYTES &&
+                      !memcmp(end - MORE_BYTES, MORE, MORE_BYTES);
     if (right) end -= JOINER_BYTES;
+    if (more) end -= MORE_BYTES;
     if (j->begun && !j->joined && !left) append(j, " ", 1);
     append_body(j, token, end);
-    j->joined = right;
+    j->joined = right || more;
 }
 
 void tg__join_token(joining *j, const char *token)
 {
     const tg_tokenizer_kind kind = j->k->config.kind;
-    if (kind == TG_WORDS) {
+    if (kind == TG_WORDS || kind == TG_BPE) {
         join_word(j, token);
     } else {
         if (j->begun && kind == TG_SPACES) append(j, " ", 1);
@@ -65,5 +68,27 @@ size_t tg_tokenizer_join(const tg_tokenizer *k, int n, const char *const token[]
 {
     joining j = { .k = k, .text = text, .bytes = bytes };
     for (int i = 0; i < n; i++) tg__join_token(&j, token[i]);
+    return tg__join_end(&j);
+}
+
+/* Does a piece's word go on in the next token? */
+static bool goes_on(const char *token)
+{
+    const size_t n = strlen(token);
+    return n > MORE_BYTES && !memcmp(token + n - MORE_BYTES, MORE, MORE_BYTES);
+}
+
+size_t tg_tokenizer_word(const tg_tokenizer *k, int n, const char *const token[], int i, char *text,
+                         size_t bytes)
+{
+    joining j = { .k = k, .text = text, .bytes = bytes };
+    const bool pieces = k->config.kind == TG_BPE;
+    int first = i;
+    if (i < 0 || i >= n) return tg__join_end(&j);
+    while (pieces && first > 0 && goes_on(token[first - 1])) first--;
+    for (bool more = true; more && first < n; first++) {
+        more = pieces && goes_on(token[first]);
+        append(&j, token[first], strlen(token[first]) - (more ? MORE_BYTES : 0));
+    }
     return tg__join_end(&j);
 }

@@ -11,6 +11,7 @@ static const struct {
     [TG_WORDS] = { "words", NULL },
     [TG_CHARACTERS] = { "chars", tg__next_character },
     [TG_SPACES] = { "spaces", tg__next_spaced },
+    [TG_BPE] = { "bpe", NULL },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -43,7 +44,7 @@ tg_tokenizer *tg_tokenizer_new(tg_context *cx, const tg_tokenizer_config *config
     tg_tokenizer *k = tg__arena_zeroed(&cx->own, sizeof *k);
     if (!k) return &tg__tokenizer_nil;
     *k = (tg_tokenizer){ .cx = cx, .config = c };
-    return k;
+    return c.kind != TG_BPE || tg__tokenizer_begin_codes(k) ? k : &tg__tokenizer_nil;
 }
 
 tg_tokenizer_config tg_tokenizer_settings(const tg_tokenizer *k) { return k->config; }
@@ -51,10 +52,13 @@ tg_tokenizer_config tg_tokenizer_settings(const tg_tokenizer *k) { return k->con
 /* ---- a text to tokens ---- */
 
 typedef struct pass {
+    const codes *codes; /* NULL: words stay whole */
+    bool bodies;        /* without joiners */
     void (*found)(void *user, const char *token, size_t bytes);
     void *user;
     int n;
-    char *room; /* for a token that is more than a piece of the text */
+    char *body, *token; /* room for a word, and for a token, that are more than a piece of the text */
+    bool left, right;   /* of the word that is being cut */
 } pass;
 
 static void emit(pass *p, const char *token, size_t bytes)
@@ -65,9 +69,10 @@ static void emit(pass *p, const char *token, size_t bytes)
 
 static bool is_mark(const char *p) { return tg__starts(p, JOINER) || tg__starts(p, ESCAPE); }
 
-/* A copy of the body, with its marks written as what they cannot be mistaken for. Returns its end. */
-static char *write_body(char *to, const char *p, size_t n)
+/* A copy of the body, with its marks written as what they cannot be mistaken for. Returns its bytes. */
+static size_t write_body(char *to, const char *p, size_t n)
 {
+    char *const begin = to;
     for (const char *end = p + n; p < end;) {
         if (end - p < JOINER_BYTES || !is_mark(p)) {
             *to++ = *p++;
@@ -77,21 +82,45 @@ static char *write_body(char *to, const char *p, size_t n)
         to[JOINER_BYTES] = tg__starts(p, JOINER) ? '1' : '0';
         to += ESCAPE_BYTES, p += JOINER_BYTES;
     }
-    return to;
+    return (size_t)(to - begin);
 }
 
-static void take_word(void *user, const word *w)
+static char *add(char *to, const char *text, size_t n)
+{
+    memcpy(to, text, n);
+    return to + n;
+}
+
+/* One piece of a word, which may be all of it. */
+static void take_piece(void *user, const char *piece, size_t bytes, bool last)
 {
     pass *p = user;
-    if (!w->left && !w->right && !memchr(w->body, JOINER[0], w->bytes)) {
-        emit(p, w->body, w->bytes);
+    char *to = p->token;
+    if (!p->left && last && !p->right) {
+        emit(p, piece, bytes);
         return;
     }
-    char *to = p->room;
-    if (w->left) memcpy(to, JOINER, JOINER_BYTES), to += JOINER_BYTES;
-    to = write_body(to, w->body, w->bytes);
-    if (w->right) memcpy(to, JOINER, JOINER_BYTES), to += JOINER_BYTES;
-    emit(p, p->room, (size_t)(to - p->room));
+    if (p->left) to = add(to, JOINER, JOINER_BYTES);
+    to = add(to, piece, bytes);
+    if (!last) to = add(to, MORE, MORE_BYTES);
+    if (last && p->right) to = add(to, JOINER, JOINER_BYTES);
+    p->left = false;
+    emit(p, p->token, (size_t)(to - p->token));
+}
+
+static void take_word(void *user, const cut_word *w)
+{
+    pass *p = user;
+    const char *body = w->body;
+    size_t bytes = w->bytes;
+    if (memchr(body, JOINER[0], bytes)) bytes = write_body(p->body, body, bytes), body = p->body;
+    p->left = w->left && !p->bodies;
+    p->right = w->right && !p->bodies;
+    if (p->bodies && w->whole) return;
+    if (p->codes && !w->whole)
+        tg__codes_segment(p->codes, body, bytes, take_piece, p);
+    else
+        take_piece(p, body, bytes, true);
 }
 
 static void run(const tg_tokenizer *k, const char *text, pass *p)
@@ -103,25 +132,49 @@ static void run(const tg_tokenizer *k, const char *text, pass *p)
         for (; text = kinds[k->config.kind].next(text, &bytes), bytes; text += bytes) emit(p, text, bytes);
 }
 
+/* From the text to its normal form, and to room for its tokens. */
+static tg_status prepare_and_run(const tg_tokenizer *k, const char *text, pass *p)
+{
+    char small[2048], *room = small;
+    normal_text form = { .block = NULL };
+    const char *normal = k->raw ? text : tg__normal(k->cx, text, k->config.lowercase, &form);
+    const size_t half = normal ? 2 * strlen(normal) + 16 : 0; /* a mark of three bytes is written with four */
+    if (normal && 2 * half > sizeof small) room = tg__allocate(k->cx, 2 * half);
+    if (normal && room) {
+        p->body = room, p->token = room + half;
+        run(k, normal, p);
+    }
+    if (room != small) tg__release(k->cx, room);
+    tg__release(k->cx, form.block);
+    return normal && room ? TG_OK : TG_ERR_MEMORY;
+}
+
 tg_status tg__tokenize(const tg_tokenizer *k, const char *text,
                        void (*found)(void *user, const char *token, size_t bytes), void *user, int *n)
 {
-    char small[1024];
-    normal_text room;
-    tg_context *cx = k->cx;
-    if (n) *n = 0;
-    if (k == &tg__tokenizer_nil) return TG_ERR_STATE;
-    const char *normal = text;
-    room.block = NULL;
-    if (!k->raw && !(normal = tg__normal(cx, text, k->config.lowercase, &room))) return TG_ERR_MEMORY;
+    pass p = { .codes = k->config.kind == TG_BPE ? &k->codes : NULL, .found = found, .user = user };
+    tg_status s = TG_ERR_STATE;
+    if (k != &tg__tokenizer_nil && (!p.codes || k->ready))
+        s = prepare_and_run(k, text, &p);
+    else
+        tg_context_note(k->cx, s, "a tokenizer of kind bpe has no codes yet: they are to be learnt, or read");
+    if (n) *n = s ? 0 : p.n;
+    return s;
+}
 
-    const size_t need = 2 * strlen(normal) + 16; /* a mark of three bytes is written with four */
-    pass p = { .found = found, .user = user, .room = need > sizeof small ? tg__allocate(cx, need) : small };
-    if (p.room) run(k, normal, &p);
-    if (p.room != small) tg__release(cx, p.room);
-    tg__release(cx, room.block);
-    if (n) *n = p.n;
-    return p.room ? TG_OK : TG_ERR_MEMORY;
+tg_status tg__tokenizer_bodies(const tg_tokenizer *k, const char *text,
+                               void (*found)(void *user, const char *body, size_t bytes), void *user)
+{
+    return prepare_and_run(k, text, &(pass){ .bodies = true, .found = found, .user = user });
+}
+
+/* A status becomes a failure of the context. */
+static void fail(const tg_tokenizer *k, tg_status s, const char *text)
+{
+    if (s == TG_ERR_MEMORY)
+        tg_context_fail(k->cx, s, "out of memory: a text of %zu bytes to be tokenized", strlen(text));
+    else
+        tg_context_fail(k->cx, s, "a tokenizer of kind bpe has no codes yet: they are to be learnt, or read");
 }
 
 int tg_tokenize(const tg_tokenizer *k, const char *text,
@@ -129,7 +182,7 @@ int tg_tokenize(const tg_tokenizer *k, const char *text,
 {
     int n;
     const tg_status s = tg__tokenize(k, text, found, user, &n);
-    if (s) tg_context_fail(k->cx, s, "out of memory: a text of %zu bytes to be tokenized", strlen(text));
+    if (s) fail(k, s, text);
     return n;
 }
 
@@ -138,7 +191,10 @@ int tg_tokenize(const tg_tokenizer *k, const char *text,
 bool tg__is_token(const tg_tokenizer *k, const char *text)
 {
     size_t bytes;
-    if (!kinds[k->config.kind].next) return tg__is_word_token(text);
+    if (!kinds[k->config.kind].next) {
+        const char *piece = tg__starts(text, JOINER) ? text + JOINER_BYTES : text;
+        return tg__is_word_token(text) && (k->config.kind != TG_BPE || strcmp(piece, MORE) != 0);
+    }
     return kinds[k->config.kind].next(text, &bytes) == text && bytes && bytes == strlen(text);
 }
 
@@ -172,6 +228,6 @@ char **tg_tokenizer_split(const tg_tokenizer *k, const char *text, int *n)
     if (token && !s) return token;
     free(token);
     *n = 0;
-    tg_context_fail(k->cx, TG_ERR_MEMORY, "out of memory: the tokens of a text of %zu bytes", strlen(text));
+    fail(k, s ? s : TG_ERR_MEMORY, text);
     return NULL;
 }

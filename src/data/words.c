@@ -244,11 +244,11 @@ static size_t whole_chunk(const char *p)
 }
 
 /* Returns the end of the chunk at p. */
-static const char *cut_chunk(const char *p, void (*found)(void *user, const word *w), void *user)
+static const char *cut_chunk(const char *p, void (*found)(void *user, const cut_word *w), void *user)
 {
     const size_t whole = whole_chunk(p);
     if (whole) {
-        found(user, &(word){ p, whole, .whole = tg__is_special(p, whole) });
+        found(user, &(cut_word){ p, whole, .whole = tg__is_special(p, whole) });
         return p + whole;
     }
     bool left = false, word_seen = false;
@@ -257,13 +257,13 @@ static const char *cut_chunk(const char *p, void (*found)(void *user, const word
         then = last ? now : token_at(now.end, &now);
         word_seen = word_seen || now.word;
         const bool right = !last && is_joined_behind(&now, &then, word_seen);
-        found(user, &(word){ now.at, (size_t)(now.end - now.at), left, right });
+        found(user, &(cut_word){ now.at, (size_t)(now.end - now.at), left, right });
         if (last) return now.end;
         left = !right;
     }
 }
 
-void tg__words(const char *text, void (*found)(void *user, const word *w), void *user)
+void tg__words(const char *text, void (*found)(void *user, const cut_word *w), void *user)
 {
     for (atom a = atom_at(text); a.sign != END; a = atom_at(text))
         text = a.sign == SPACE ? a.at + a.bytes : cut_chunk(a.at, found, user);
