@@ -32,7 +32,7 @@ static inline bool spell(int i, bool backwards, char text[MOST_TEXT])
     return true;
 }
 
-static inline world world_new(uint64_t seed, tg_tokenizer tokenizer, int step)
+static inline world world_new(uint64_t seed, tg_tokenizer_kind kind, int step)
 {
     world w = { .directory = "/tmp/tidegate-models-XXXXXX",
                 .cx = tg_context_new(&(tg_context_config){ .seed = seed }) };
@@ -46,6 +46,7 @@ static inline world world_new(uint64_t seed, tg_tokenizer tokenizer, int step)
         fprintf(f, "%s\t%s\n", source, target);
     }
     fclose(f);
+    const tg_tokenizer *tokenizer = tg_tokenizer_new(w.cx, &(tg_tokenizer_config){ .kind = kind });
     ck_assert_int_eq(tg_pairs_read(w.cx, path, &(tg_pairs_config){ .tokenizer = tokenizer }, &w.pairs, NULL),
                      TG_OK);
     unlink(path);

@@ -22,8 +22,8 @@ static corpus corpus_of(const tg_context_config *config, const char *text)
     memcpy(copy, text, n);
     ck_assert_msg(!tg__pairs_parse(c.cx, "t", copy, n, &(tg_pairs_config){ 0 }, &c.pairs, NULL), "%s",
                   tg_context_message(c.cx));
-    c.source = tg_vocabulary_new(c.cx, TG_WORDS);
-    c.target = tg_vocabulary_new(c.cx, TG_WORDS);
+    c.source = tg_vocabulary_new(c.cx, NULL);
+    c.target = tg_vocabulary_new(c.cx, NULL);
     for (int i = 0; i < tg_pairs_count(c.pairs); i++) {
         tg_vocabulary_add(c.source, tg_pairs_source(c.pairs, i));
         tg_vocabulary_add(c.target, tg_pairs_target(c.pairs, i));
@@ -374,7 +374,7 @@ END_TEST
 START_TEST(batches_need_rows_and_frozen_vocabularies)
 {
     const corpus c = random_corpus(NULL, 20);
-    const tg_vocabulary *open = tg_vocabulary_new(c.cx, TG_WORDS);
+    const tg_vocabulary *open = tg_vocabulary_new(c.cx, NULL);
     tg_batches_new(c.cx, c.pairs, c.source, c.target, &(tg_batches_config){ .batch = -2 });
     expect_failure(c.cx, TG_ERR_ARGUMENT, "batch is -2");
     tg_batches_new(c.cx, c.pairs, open, c.target, NULL);

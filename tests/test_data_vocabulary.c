@@ -6,9 +6,15 @@
 
 #include <tidegate/tidegate.h>
 
-static tg_vocabulary *vocabulary_of(tg_context *cx, tg_tokenizer k, int min_frequency, const char *text)
+static const tg_tokenizer *tokenizer_of(tg_context *cx, tg_tokenizer_kind kind)
 {
-    tg_vocabulary *v = tg_vocabulary_new(cx, k);
+    return tg_tokenizer_new(cx, &(tg_tokenizer_config){ .kind = kind });
+}
+
+static tg_vocabulary *vocabulary_of(tg_context *cx, tg_tokenizer_kind kind, int min_frequency,
+                                    const char *text)
+{
+    tg_vocabulary *v = tg_vocabulary_new(cx, tokenizer_of(cx, kind));
     tg_vocabulary_add(v, text);
     tg_vocabulary_freeze(v, min_frequency);
     ck_assert_msg(tg_context_ok(cx), "%s", tg_context_message(cx));
@@ -43,7 +49,7 @@ END_TEST
 START_TEST(order_of_texts_does_not_matter)
 {
     tg_context *cx = tg_context_new(NULL);
-    tg_vocabulary *v[2] = { tg_vocabulary_new(cx, TG_WORDS), tg_vocabulary_new(cx, TG_WORDS) };
+    tg_vocabulary *v[2] = { tg_vocabulary_new(cx, NULL), tg_vocabulary_new(cx, NULL) };
     char text[32];
     for (int k = 0; k < 5000; k++)
         for (int side = 0; side < 2; side++) {
@@ -82,7 +88,7 @@ END_TEST
 START_TEST(text_that_spells_a_special_token_is_unknown)
 {
     tg_context *cx = tg_context_new(NULL);
-    const tg_vocabulary *v = vocabulary_of(cx, TG_WORDS, 0, "<s> </s> <pad> <unk> <S> <s <s>");
+    const tg_vocabulary *v = vocabulary_of(cx, TG_SPACES, 0, "<s> </s> <pad> <unk> <S> <s <s>");
     int ids[8];
     ck_assert_int_eq(tg_vocabulary_size(v), TG_SPECIAL_TOKENS + 2); /* "<S>" and "<s" are words */
     ck_assert_int_eq(tg_vocabulary_encode(v, "<s> </s> <pad> <unk> <S>", ids, 8), 5);
@@ -156,15 +162,15 @@ START_TEST(text_comes_back_from_its_ids)
 {
     tg_context *cx = tg_context_new(NULL);
     const char *text = "le chat \xC3\xA9tait l\xC3\xA0 .";
-    const tg_tokenizer kinds[] = { TG_WORDS, TG_CHARACTERS };
-    for (int i = 0; i < 2; i++) {
+    const tg_tokenizer_kind kinds[] = { TG_WORDS, TG_CHARACTERS, TG_SPACES };
+    for (int i = 0; i < 3; i++) {
         const tg_vocabulary *v = vocabulary_of(cx, kinds[i], 0, text);
         int ids[64];
         char back[64];
         const int n = tg_vocabulary_encode(v, text, ids, 64);
         ck_assert_uint_eq(tg_vocabulary_decode(v, ids, n, back, sizeof back), strlen(text));
         ck_assert_str_eq(back, text);
-        ck_assert_int_eq((int)tg_vocabulary_tokenizer(v), (int)kinds[i]);
+        ck_assert_int_eq((int)tg_tokenizer_settings(tg_vocabulary_tokenizer(v)).kind, (int)kinds[i]);
     }
     tg_context_free(cx);
 }
@@ -182,7 +188,7 @@ static void expect_failure(tg_context *cx, tg_status status, const char *part)
 START_TEST(unfrozen_vocabulary_answers_nothing)
 {
     tg_context *cx = tg_context_new(NULL);
-    tg_vocabulary *v = tg_vocabulary_new(cx, TG_WORDS);
+    tg_vocabulary *v = tg_vocabulary_new(cx, NULL);
     int ids[4];
     char text[4] = "zzz";
     tg_vocabulary_add(v, "a b");
@@ -220,13 +226,14 @@ END_TEST
 START_TEST(bad_arguments_fail_with_their_numbers)
 {
     tg_context *cx = tg_context_new(NULL);
-    tg_vocabulary *v = tg_vocabulary_new(cx, (tg_tokenizer)5);
-    expect_failure(cx, TG_ERR_ARGUMENT, "tokenizer 5");
+    tg_tokenizer *k = tg_tokenizer_new(cx, &(tg_tokenizer_config){ .kind = (tg_tokenizer_kind)5 });
+    tg_vocabulary *v = tg_vocabulary_new(cx, k);
+    expect_failure(cx, TG_ERR_ARGUMENT, "no kind 5");
     tg_vocabulary_add(v, "a"); /* harmless */
     tg_vocabulary_freeze(v, 0);
     ck_assert_int_eq(tg_vocabulary_size(v), 0);
 
-    v = tg_vocabulary_new(cx, TG_WORDS);
+    v = tg_vocabulary_new(cx, NULL);
     tg_vocabulary_add(v, "caf\xE9 noir");
     expect_failure(cx, TG_ERR_DATA, "byte 4 of the text: not valid UTF-8 (byte 0xE9)");
     tg_vocabulary_freeze(v, -1);
@@ -255,7 +262,7 @@ START_TEST(out_of_memory_loses_no_counts)
     budget b = { 1 << 20 };
     tg_context *cx =
         tg_context_new(&(tg_context_config){ .allocate = spend, .release = give_back, .allocator_user = &b });
-    tg_vocabulary *v = tg_vocabulary_new(cx, TG_WORDS);
+    tg_vocabulary *v = tg_vocabulary_new(cx, NULL);
     char text[32];
     for (int i = 0; i < 4000; i++) {
         snprintf(text, sizeof text, "w%d w%d", i, i % 10);
@@ -276,8 +283,8 @@ END_TEST
 START_TEST(put_and_get_give_the_same_vocabulary)
 {
     tg_context *cx = tg_context_new(NULL);
-    const tg_tokenizer kinds[] = { TG_WORDS, TG_CHARACTERS };
-    for (int i = 0; i < 2; i++) {
+    const tg_tokenizer_kind kinds[] = { TG_WORDS, TG_CHARACTERS, TG_SPACES };
+    for (int i = 0; i < 3; i++) {
         const tg_vocabulary *v = vocabulary_of(cx, kinds[i], 0, "the cat the \xC3\xA9t\xC3\xA9 <s>");
         tg_vocabulary *back = NULL;
         tg_archive *a = tg_archive_new(cx);
@@ -286,7 +293,7 @@ START_TEST(put_and_get_give_the_same_vocabulary)
         ck_assert_msg(tg_vocabulary_get(cx, a, "vocabulary/source", &back) == TG_OK, "%s",
                       tg_context_message(cx));
         tg_archive_free(a); /* the vocabulary has its own copy */
-        ck_assert_int_eq((int)tg_vocabulary_tokenizer(back), (int)kinds[i]);
+        ck_assert_int_eq((int)tg_tokenizer_settings(tg_vocabulary_tokenizer(back)).kind, (int)kinds[i]);
         ck_assert_int_eq(tg_vocabulary_size(back), tg_vocabulary_size(v));
         for (int id = 0; id < tg_vocabulary_size(v); id++) {
             ck_assert_str_eq(tg_vocabulary_token(back, id), tg_vocabulary_token(v, id));
@@ -299,11 +306,13 @@ START_TEST(put_and_get_give_the_same_vocabulary)
 }
 END_TEST
 
+#define JOINER  "\xEF\xBF\xAD"
 #define SPECIAL "<pad>", "<unk>", "<s>", "</s>"
 static const struct {
     const char *tokenizer, *text[6];
     int n;
-    const char *part; /* of the message */
+    const char *part;       /* of the message; NULL: a vocabulary */
+    int version, lowercase; /* 0, and -1: it is not there */
 } stored_cases[] = {
     { "words", { SPECIAL, "a", "b" }, 6, NULL },
     { "words", { SPECIAL }, 4, NULL },
@@ -321,6 +330,27 @@ static const struct {
     { "words", { SPECIAL, "a " }, 5, "is not one token" },
     { "chars", { SPECIAL, "ab" }, 5, "token 4 of 5, 'ab', is not one token" },
     { "bytes", { SPECIAL, "a" }, 5, "no tokenizer 'bytes'" },
+    { "spaces", { SPECIAL, "a" }, 5, "no tokenizer 'spaces'" }, /* version 0.1.0 knew two */
+    { "words", { SPECIAL, "a,", JOINER }, 6, NULL },
+    { "words", { SPECIAL, "a", JOINER "," }, 6, NULL, 1 },
+    { "words", { SPECIAL, "(" JOINER, JOINER "-" JOINER }, 6, NULL, 1, 1 },
+    { "spaces", { SPECIAL, "a,", JOINER }, 6, NULL, 1, 1 },
+    { "chars", { SPECIAL, "a", JOINER }, 6, NULL, 1 },
+    { "words", { SPECIAL, JOINER JOINER }, 5, "is not one token", 1 },
+    { "words", { SPECIAL, "a" JOINER "b" }, 5, "is not one token", 1 },
+    { "words",
+      { SPECIAL, "a\xC2\xA0"
+                 "b" },
+      5,
+      "is not one token",
+      1 },
+    { "words", { SPECIAL, "" }, 5, "is not one token", 1 },
+    { "words", { SPECIAL, "a\xFF" }, 5, "is not valid UTF-8", 1 },
+    { "syllables", { SPECIAL, "a" }, 5, "v_tokenizer: there is no tokenizer 'syllables'", 1 },
+    { "words", { SPECIAL, "a" }, 5, "v_tokenizer_version is 2: known is 1 to 1", 2 },
+    { "words", { SPECIAL, "a" }, 5, "v_tokenizer_version is -1", -1 },
+    { "words", { SPECIAL, "a" }, 5, "v_tokenizer_lowercase is 2", 1, 2 },
+    { "words", { SPECIAL, "a" }, 5, "v_tokenizer_lowercase", 1, -1 },
 };
 
 START_TEST(stored_vocabulary_is_checked)
@@ -332,14 +362,78 @@ START_TEST(stored_vocabulary_is_checked)
         tg_archive *a = tg_archive_new(cx);
         tg_archive_put_texts(a, "v", stored_cases[i].n, stored_cases[i].text);
         tg_archive_put_text(a, "v_tokenizer", stored_cases[i].tokenizer);
+        if (stored_cases[i].version) {
+            tg_archive_put_integer(a, "v_tokenizer_version", stored_cases[i].version);
+            if (stored_cases[i].lowercase >= 0)
+                tg_archive_put_integer(a, "v_tokenizer_lowercase", stored_cases[i].lowercase);
+        }
         ck_assert_int_eq(tg_archive_status(a), TG_OK);
         const tg_status s = tg_vocabulary_get(cx, a, "v", &v);
         const char *part = stored_cases[i].part ? stored_cases[i].part : "";
-        ck_assert_msg(s == (*part ? TG_ERR_FORMAT : TG_OK), "case %zu: %d: %s", i, s, tg_context_message(cx));
+        ck_assert_msg(s == (!*part                          ? TG_OK
+                            : stored_cases[i].lowercase < 0 ? TG_ERR_ABSENT
+                                                            : TG_ERR_FORMAT),
+                      "case %zu: %d: %s", i, s, tg_context_message(cx));
         ck_assert_msg(!s || strstr(tg_context_message(cx), part), "case %zu: %s", i, tg_context_message(cx));
         ck_assert((v == before) == (s != TG_OK));
         ck_assert(tg_context_ok(cx)); /* a status poisons nothing */
         tg_archive_free(a);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+/* As tidegate 0.1.0 stored it: words are what white space separates, and no text was in normal form. */
+START_TEST(vocabulary_of_an_older_version_behaves_and_is_stored_as_before)
+{
+    const char *const kinds[] = { "words", "chars" };
+    tg_context *cx = tg_context_new(NULL);
+    for (int i = 0; i < 2; i++) {
+        tg_archive *a = tg_archive_new(cx), *again = tg_archive_new(cx);
+        const char *const words[] = { SPECIAL, "yes,", "e\xCC\x81", "\xC3\xA9" }, *name;
+        const char *const chars[] = { SPECIAL, "e", "\xCC\x81", "\xC3\xA9" };
+        tg_vocabulary *v = NULL;
+        int ids[8];
+        char text[32];
+        tg_archive_put_texts(a, "v", 7, i ? chars : words);
+        tg_archive_put_text(a, "v_tokenizer", kinds[i]);
+        ck_assert_int_eq(tg_vocabulary_get(cx, a, "v", &v), TG_OK);
+        const int n = tg_vocabulary_encode(v, i ? "e\xCC\x81\xC3\xA9" : "yes, e\xCC\x81 \xC3\xA9", ids, 8);
+        ck_assert_int_eq(n, 3);
+        for (int k = 0; k < 3; k++) ck_assert_int_eq(ids[k], TG_SPECIAL_TOKENS + k);
+        tg_vocabulary_decode(v, ids, n, text, sizeof text);
+        ck_assert_str_eq(text, i ? "e\xCC\x81\xC3\xA9" : "yes, e\xCC\x81 \xC3\xA9");
+        ck_assert_int_eq(tg_vocabulary_put(v, again, "v"), TG_OK);
+        ck_assert_int_eq(tg_archive_count(again), 2);
+        ck_assert(!tg_archive_get_text(again, "v_tokenizer", &name) && !strcmp(name, kinds[i]));
+        tg_archive_free(a);
+        tg_archive_free(again);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(settings_of_a_tokenizer_are_stored_with_the_vocabulary)
+{
+    tg_context *cx = tg_context_new(NULL);
+    for (int lowercase = 0; lowercase < 2; lowercase++) {
+        tg_vocabulary *back = NULL,
+                      *v = tg_vocabulary_new(
+                          cx,
+                          tg_tokenizer_new(cx, &(tg_tokenizer_config){ TG_WORDS, .lowercase = lowercase }));
+        tg_archive *a = tg_archive_new(cx);
+        int ids[8];
+        char text[32];
+        tg_vocabulary_add(v, "Yes, e\xCC\x81!");
+        tg_vocabulary_freeze(v, 0);
+        ck_assert_int_eq(tg_vocabulary_put(v, a, "v"), TG_OK);
+        ck_assert_int_eq(tg_vocabulary_get(cx, a, "v", &back), TG_OK);
+        tg_archive_free(a);
+        ck_assert_int_eq(tg_tokenizer_settings(tg_vocabulary_tokenizer(back)).lowercase, lowercase);
+        const int n = tg_vocabulary_encode(back, "Yes, \xC3\xA9!", ids, 8);
+        ck_assert_int_eq(n, 4);
+        tg_vocabulary_decode(back, ids, n, text, sizeof text);
+        ck_assert_str_eq(text, lowercase ? "yes, \xC3\xA9!" : "Yes, \xC3\xA9!");
     }
     tg_context_free(cx);
 }
@@ -360,7 +454,7 @@ START_TEST(absent_or_unfrozen_vocabulary_is_an_error)
     ck_assert_int_eq(tg_vocabulary_get(cx, a, "n", &v), TG_ERR_FORMAT);
     ck_assert_ptr_null(v);
 
-    v = tg_vocabulary_new(cx, TG_WORDS);
+    v = tg_vocabulary_new(cx, NULL);
     ck_assert_int_eq(tg_vocabulary_put(v, a, "u"), TG_ERR_STATE);
     ck_assert(strstr(tg_context_message(cx), "u: the vocabulary is not frozen"));
     ck_assert(!tg_archive_has(a, "u") && !tg_archive_has(a, "u_tokenizer") && tg_context_ok(cx));
@@ -400,4 +494,6 @@ TG_TEST_MAIN("data/vocabulary", ids_follow_by_falling_frequency_then_bytes, orde
              unfrozen_vocabulary_answers_nothing, frozen_vocabulary_takes_nothing,
              bad_arguments_fail_with_their_numbers, out_of_memory_loses_no_counts,
              put_and_get_give_the_same_vocabulary, stored_vocabulary_is_checked,
+             vocabulary_of_an_older_version_behaves_and_is_stored_as_before,
+             settings_of_a_tokenizer_are_stored_with_the_vocabulary,
              absent_or_unfrozen_vocabulary_is_an_error, get_without_memory_poisons_nothing)

@@ -6,7 +6,7 @@
 
 /* ---- batches, single sentences ---- */
 
-static void check_one_by_one(tg_tokenizer tokenizer, tg_cell cell, int layers)
+static void check_one_by_one(tg_tokenizer_kind tokenizer, tg_cell cell, int layers)
 {
     world w = world_new(11, tokenizer, 7);
     tg_translator tr = babbler(&w, cell, layers);

@@ -147,7 +147,7 @@ START_TEST(translator_of_wrong_settings_or_vocabularies_poisons_nothing)
 {
     world w = world_new(5, TG_WORDS, 7);
     tg_translator untouched = { 0 };
-    tg_vocabulary *raw = tg_vocabulary_new(w.cx, TG_WORDS);
+    tg_vocabulary *raw = tg_vocabulary_new(w.cx, NULL);
     ck_assert_int_eq(tg_translator_new(w.cx, raw, w.target, NULL, &untouched), TG_ERR_STATE);
     ck_assert_ptr_nonnull(strstr(tg_context_message(w.cx), "source vocabulary is not frozen"));
     ck_assert_int_eq(tg_translator_new(w.cx, w.source, NULL, NULL, &untouched), TG_ERR_STATE);

@@ -44,10 +44,9 @@ static bool encode_all(tg_context *cx, sequences *x, const tg_pairs *pairs, cons
                        const char *(*side)(const tg_pairs *p, int i))
 {
     const int n = tg_pairs_count(pairs);
-    const tg_tokenizer k = tg_vocabulary_tokenizer(v);
     x->start = tg__arena_zeroed(&cx->own, tg__bytes((size_t)n + 1, sizeof *x->start));
     for (int i = 0; x->start && i < n; i++) {
-        const int length = tg_tokenize(k, side(pairs, i), NULL, NULL);
+        const int length = tg_vocabulary_encode(v, side(pairs, i), NULL, 0);
         x->start[i + 1] = x->start[i] + (size_t)length;
         if (length > x->longest) x->longest = length;
     }

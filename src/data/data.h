@@ -15,6 +15,12 @@ int tg__utf8_bytes(const char *text);
 /* ASCII white space: the same in every locale. A no-break space is part of its word. */
 static inline bool tg__is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+/* ---- files ---- */
+
+/* *text: the whole file, *bytes of it, and a 0; for tg__release(). A file that is empty, or over a GiB: TG_ERR_DATA; else
+ * as tg_pairs_read(). */
+tg_status tg__text_read(tg_context *cx, const char *path, char **text, size_t *bytes);
+
 /* ---- pairs ---- */
 
 enum { PAIRS_MOST_FILE = 1 << 30, PAIRS_MOST_LINE = 1000000 }; /* bytes */
@@ -30,7 +36,17 @@ typedef struct shown_path {
 } shown_path;
 shown_path tg__shown_path(const char *path);
 
-/* ---- vocabularies ---- */
+/* Text from a file, as it may stand in a message: short, in one line. */
+typedef struct shown_text {
+    char s[48];
+} shown_text;
+shown_text tg__shown_text(const char *text);
+
+/* ---- tokenizers and vocabularies ---- */
+
+/* A tokenizer as "<path>_tokenizer...", and back; on failure *k stays. A failure poisons nothing. */
+tg_status tg__tokenizer_put(const tg_tokenizer *k, tg_archive *a, const char *path);
+tg_status tg__tokenizer_get(tg_context *cx, const tg_archive *a, const char *path, tg_tokenizer **k);
 
 bool tg__vocabulary_frozen(const tg_vocabulary *v);
 

@@ -1,4 +1,4 @@
-/* data/file.c -- a text file into memory, and from there to pairs. */
+/* data/file.c -- a text file into memory, and from there to pairs, or to codes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -67,22 +67,27 @@ static tg_status read_open_file(tg_context *cx, const char *path, int fd, char *
                            tg__shown_path(path).s, *bytes, (size_t)got < *bytes ? "fewer" : "more");
 }
 
+tg_status tg__text_read(tg_context *cx, const char *path, char **text, size_t *bytes)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* waits for no FIFO */
+    if (fd < 0) return io_error(cx, path, "cannot be opened");
+    const tg_status s = read_open_file(cx, path, fd, text, bytes);
+    close(fd);
+    return s;
+}
+
 tg_status tg_pairs_read(tg_context *cx, const char *path, const tg_pairs_config *config, tg_pairs **pairs,
                         tg_pairs_info *info)
 {
     const tg_pairs_config defaults = { 0 };
     const tg_pairs_config c = config ? *config : defaults;
     if (cx->status) return cx->status;
-    if ((c.tokenizer != TG_WORDS && c.tokenizer != TG_CHARACTERS) || c.max_length < 0)
-        return tg_context_note(cx, TG_ERR_ARGUMENT,
-                               "tg_pairs_read: tokenizer %d (of 0..1), max_length %d (at least 0)",
-                               (int)c.tokenizer, c.max_length);
+    if (c.max_length < 0)
+        return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_pairs_read: max_length is %d: it is at least 0",
+                               c.max_length);
 
-    char *text = NULL;
-    size_t bytes = 0;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* waits for no FIFO */
-    if (fd < 0) return io_error(cx, path, "cannot be opened");
-    const tg_status s = read_open_file(cx, path, fd, &text, &bytes);
-    close(fd);
+    char *text;
+    size_t bytes;
+    const tg_status s = tg__text_read(cx, path, &text, &bytes);
     return s ? s : tg__pairs_parse(cx, path, text, bytes, &c, pairs, info);
 }

@@ -7,7 +7,7 @@
 
 #include <xxhash.h>
 
-#include "data/data.h"
+#include "data/tokenizer.h"
 
 typedef struct pair {
     uint32_t source, target; /* where in the text */
@@ -94,6 +94,14 @@ static void count(int64_t *n, int64_t *first, int64_t line)
     if (!(*n)++) *first = line;
 }
 
+static tg_status count_tokens(const tg_tokenizer *k, const char *text, int *n)
+{
+    size_t bytes;
+    if (k) return tg__tokenize(k, text, NULL, NULL, n);
+    for (*n = 0; text = tg__next_spaced(text, &bytes), bytes; text += bytes) ++*n;
+    return TG_OK;
+}
+
 /* The line [r->line, end), without its LF; *end may be overwritten. */
 static tg_status read_line(reader *r, char *end)
 {
@@ -116,8 +124,11 @@ static tg_status read_line(reader *r, char *end)
     if (!*source) return refuse(r, r->line, "nothing before the tab: the source is empty");
     if (!*target) return refuse(r, tab + 1, "nothing after the tab: the target is empty");
 
-    if (tg_tokenize(r->config.tokenizer, source, NULL, NULL) > r->config.max_length ||
-        tg_tokenize(r->config.tokenizer, target, NULL, NULL) > r->config.max_length)
+    int source_tokens, target_tokens = 0;
+    tg_status failed = count_tokens(r->config.tokenizer, source, &source_tokens);
+    if (!failed) failed = count_tokens(r->config.target_tokenizer, target, &target_tokens);
+    if (failed) return failed;
+    if (source_tokens > r->config.max_length || target_tokens > r->config.max_length)
         count(&r->info.too_long, &r->info.first_too_long, r->info.lines);
     else
         p->pair[p->n++] =
@@ -177,10 +188,10 @@ static tg_status parse(reader *r)
     tg_status s;
     if ((s = make_room(r->pairs, (size_t)r->info.bytes)) || (s = read_lines(r))) return s;
     if (!r->pairs->n)
-        return tg_context_note(
-            r->cx, TG_ERR_DATA, "%s: no pair in %lld lines: %lld blank, %lld longer than %d %s",
-            tg__shown_path(r->name).s, (long long)r->info.lines, (long long)r->info.blank,
-            (long long)r->info.too_long, r->config.max_length, tg_tokenizer_name(r->config.tokenizer));
+        return tg_context_note(r->cx, TG_ERR_DATA,
+                               "%s: no pair in %lld lines: %lld blank, %lld longer than %d tokens",
+                               tg__shown_path(r->name).s, (long long)r->info.lines, (long long)r->info.blank,
+                               (long long)r->info.too_long, r->config.max_length);
     return count_repeated(r->pairs, &r->info);
 }
 
@@ -212,6 +223,7 @@ tg_status tg__pairs_parse(tg_context *cx, const char *name, char *text, size_t b
     r.info.bytes = (int64_t)bytes;
     r.info.digest = XXH64(text, bytes, 0);
     if (!r.config.max_length) r.config.max_length = 100;
+    if (!r.config.target_tokenizer) r.config.target_tokenizer = r.config.tokenizer;
 
     tg_status s = parse(&r);
     if (!s) s = keep(p);

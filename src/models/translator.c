@@ -243,7 +243,8 @@ static tg_status examine(const tg_translator *tr, const char *text, int i, int m
             i, at + 1, (unsigned char)text[at]);
     while (tg__is_space(*text)) text++;
     *found = (sentence){ text, tg_vocabulary_encode(tr->source, text, NULL, 0), i };
-    if (tg_vocabulary_tokenizer(tr->source) == TG_CHARACTERS) /* where each space is a token */
+    if (cx->status) return tg__status_taken(cx);
+    if (tg_tokenizer_settings(tg_vocabulary_tokenizer(tr->source)).kind == TG_CHARACTERS) /* where each space is a token */
         for (const char *end = text + strlen(text); end > text && tg__is_space(end[-1]); end--)
             found->tokens--;
     if (found->tokens > (INT_MAX - 10) / 2 / MOST_ROWS || max_length > INT_MAX / MOST_ROWS)

@@ -76,9 +76,12 @@ static bool read_data(training *t, data_file *f, const char *role, const char *g
 
 static int resume(training *t, const resume_settings *given, const tg_archive *a)
 {
+    if (tg_translator_get(t->cx, a, &t->translator)) return fail_context(t->cx);
+    t->source_tokenizer = tg_vocabulary_tokenizer(t->translator.source);
+    t->target_tokenizer = tg_vocabulary_tokenizer(t->translator.target);
+    t->settings.tokenizer = tokenizer_choice(t->source_tokenizer);
     if (!read_data(t, &t->train, "train", given->train, a)) return EXIT_FAILED;
     if (!read_data(t, &t->valid, "valid", given->valid, a)) return EXIT_FAILED;
-    if (tg_translator_get(t->cx, a, &t->translator)) return fail_context(t->cx);
     return training_run(t, true);
 }
 
@@ -99,8 +102,6 @@ static int settle(training *t, const resume_settings *given, tg_context *reader,
         const int code = change(o, given->set.text[i]);
         if (code) return code;
     }
-    if (o->tokenizer == TOKENIZER_AUTO)
-        return fail("%s: the checkpoint does not name its tokenizer", directory);
     return EXIT_DONE;
 }
 

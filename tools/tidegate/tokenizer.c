@@ -1,4 +1,4 @@
-/* tools/tidegate/tokenizer.c -- --tokenizer auto: words or characters?
+/* tools/tidegate/tokenizer.c -- what a token is: as --tokenizer says, and, with auto, words or characters.
  *
  * By Good's estimate (Good 1953, with Turing): the share of new text's words that were never seen is
  * about n1 / N, where N counts the words of the text at hand and n1 those that stand in it once.
@@ -11,12 +11,13 @@
 static const double most_unseen = 1.0 / 3;
 
 /* n1 / N of one side of the text. */
-static double share_unseen(tg_context *cx, const tg_pairs *pairs, const char *(*side)(const tg_pairs *, int))
+static double share_unseen(const tg_tokenizer *words, tg_context *cx, const tg_pairs *pairs,
+                           const char *(*side)(const tg_pairs *, int))
 {
-    tg_vocabulary *all = tg_vocabulary_new(cx, TG_WORDS), *repeated = tg_vocabulary_new(cx, TG_WORDS);
+    tg_vocabulary *all = tg_vocabulary_new(cx, words), *repeated = tg_vocabulary_new(cx, words);
     double N = 0;
     for (int i = 0; i < tg_pairs_count(pairs); i++) {
-        N += tg_tokenize(TG_WORDS, side(pairs, i), NULL, NULL);
+        N += tg_tokenize(words, side(pairs, i), NULL, NULL);
         tg_vocabulary_add(all, side(pairs, i));
         tg_vocabulary_add(repeated, side(pairs, i));
     }
@@ -25,16 +26,17 @@ static double share_unseen(tg_context *cx, const tg_pairs *pairs, const char *(*
     return N > 0 ? (tg_vocabulary_size(all) - tg_vocabulary_size(repeated)) / N : 0;
 }
 
-bool choose_tokenizer(const char *path, bool quiet, int *tokenizer)
+static bool choose(const char *path, bool quiet, int *tokenizer)
 {
     tg_context *cx = new_context(0, 1);
+    const tg_tokenizer *words = tg_tokenizer_new(cx, NULL);
     tg_pairs *pairs;
     tg_pairs_info info;
     double unseen = 0;
-    bool ok = tg_pairs_read(cx, path, &(tg_pairs_config){ TG_WORDS, INT_MAX }, &pairs, &info) == TG_OK;
+    bool ok = tg_pairs_read(cx, path, &(tg_pairs_config){ .max_length = INT_MAX }, &pairs, &info) == TG_OK;
     if (ok) {
-        const double source = share_unseen(cx, pairs, tg_pairs_source);
-        const double target = share_unseen(cx, pairs, tg_pairs_target);
+        const double source = share_unseen(words, cx, pairs, tg_pairs_source);
+        const double target = share_unseen(words, cx, pairs, tg_pairs_target);
         unseen = source > target ? source : target;
         ok = tg_context_ok(cx);
     }
@@ -46,4 +48,26 @@ bool choose_tokenizer(const char *path, bool quiet, int *tokenizer)
                 *tokenizer == TOKENIZER_WORDS ? "words" : "characters", 100 * unseen);
     tg_context_free(cx);
     return ok;
+}
+
+/* ---- made ---- */
+
+static const tg_tokenizer_kind kinds[] = {
+    [TOKENIZER_WORDS] = TG_WORDS, [TOKENIZER_CHARACTERS] = TG_CHARACTERS, [TOKENIZER_SPACES] = TG_SPACES
+};
+
+int tokenizer_choice(const tg_tokenizer *k)
+{
+    int choice = TOKENIZER_WORDS;
+    while (kinds[choice] != tg_tokenizer_settings(k).kind) choice++;
+    return choice;
+}
+
+bool new_tokenizer(training *t)
+{
+    training_settings *o = &t->settings;
+    if (o->tokenizer == TOKENIZER_AUTO && !choose(o->train, o->quiet, &o->tokenizer)) return false;
+    t->source_tokenizer = t->target_tokenizer = tg_tokenizer_new(
+        t->cx, &(tg_tokenizer_config){ .kind = kinds[o->tokenizer], .lowercase = o->lowercase });
+    return tg_context_ok(t->cx) || (fail_context(t->cx), false);
 }

@@ -18,14 +18,14 @@ static const command train_translate = {
 static bool new_model(training *t)
 {
     const training_settings *o = &t->settings;
-    const tg_tokenizer k = o->tokenizer == TOKENIZER_CHARACTERS ? TG_CHARACTERS : TG_WORDS;
-    tg_vocabulary *source = tg_vocabulary_new(t->cx, k), *target = tg_vocabulary_new(t->cx, k);
+    tg_vocabulary *source = tg_vocabulary_new(t->cx, t->source_tokenizer);
+    tg_vocabulary *target = o->joint_vocabulary ? source : tg_vocabulary_new(t->cx, t->target_tokenizer);
     for (int i = 0; i < tg_pairs_count(t->train.pairs); i++) {
         tg_vocabulary_add(source, tg_pairs_source(t->train.pairs, i));
         tg_vocabulary_add(target, tg_pairs_target(t->train.pairs, i));
     }
     tg_vocabulary_freeze(source, (int)o->min_frequency);
-    tg_vocabulary_freeze(target, (int)o->min_frequency);
+    if (target != source) tg_vocabulary_freeze(target, (int)o->min_frequency);
     const tg_encoder_decoder_config config = {
         .embed = (int)o->embed,
         .hidden = (int)o->hidden,
@@ -45,9 +45,8 @@ static bool new_model(training *t)
 
 static int train(training *t)
 {
-    training_settings *o = &t->settings;
-    if (o->tokenizer == TOKENIZER_AUTO && !choose_tokenizer(o->train, o->quiet, &o->tokenizer))
-        return EXIT_FAILED;
+    const training_settings *o = &t->settings;
+    if (!new_tokenizer(t)) return EXIT_FAILED;
     if (!training_read(t, &t->train, "train", o->train)) return EXIT_FAILED;
     if (!training_read(t, &t->valid, "valid", o->valid)) return EXIT_FAILED;
     if (!new_model(t)) return EXIT_FAILED;

@@ -25,8 +25,10 @@ const option training_options[] = {
 
     { "preset", OPTION_CHOICE, AT(preset), "none", 0, 0, "none|small|base|large",
       "defaults for about 10, 30 or 200 thousand pairs of\nreal text, see docs/translation.md" },
-    { "tokenizer", OPTION_CHOICE, AT(tokenizer), "auto", 0, 0, "auto|words|chars",
-      "what a token is. auto: chars where more than a third of\nthe words of new text would be unknown", MODEL },
+    { "tokenizer", OPTION_CHOICE, AT(tokenizer), "auto", 0, 0, "auto|words|chars|spaces",
+      "what a token is; spaces: what they separate. auto: chars\nwhere more than a third of the words of new text would be\nunknown, or else words", MODEL },
+    { "lowercase", OPTION_FLAG, AT(lowercase), NULL, 0, 0, NULL, "learn and write lower case only", MODEL },
+    { "joint-vocabulary", OPTION_FLAG, AT(joint_vocabulary), NULL, 0, 0, NULL, "one vocabulary for both sides", MODEL },
     { "min-frequency", OPTION_INTEGER, AT(min_frequency), "1", 1, 1e9, NULL, "tokens seen less often become <unk>", MODEL },
     { "max-length", OPTION_INTEGER, AT(max_length), "100", 1, 1e6, NULL, "longer pairs are left out (tokens)", MODEL },
     { "embed", OPTION_INTEGER, AT(embed), "128", 1, 65536, NULL, "size of a token's vector", MODEL },
@@ -116,8 +118,7 @@ static void tell_left_out(const data_file *f, int64_t count, int64_t first, cons
 bool training_read(training *t, data_file *f, const char *role, const char *path)
 {
     const training_settings *o = &t->settings;
-    const tg_pairs_config config = { o->tokenizer == TOKENIZER_CHARACTERS ? TG_CHARACTERS : TG_WORDS,
-                                     (int)o->max_length };
+    const tg_pairs_config config = { t->source_tokenizer, (int)o->max_length, t->target_tokenizer };
     char longer[80], *absolute;
     f->role = role;
     f->path[0] = 0;

@@ -5,12 +5,14 @@
 #include "options.h"
 #include "program.h"
 
-enum { TOKENIZER_AUTO, TOKENIZER_WORDS, TOKENIZER_CHARACTERS }; /* order of --tokenizer's choices */
+/* order of --tokenizer's choices */
+enum { TOKENIZER_AUTO, TOKENIZER_WORDS, TOKENIZER_CHARACTERS, TOKENIZER_SPACES };
 
 /* See training_options for what each means, its range and default. */
 typedef struct training_settings {
     const char *train, *valid, *out;
     int preset, tokenizer;
+    bool lowercase, joint_vocabulary;
     int64_t min_frequency, max_length;
     int64_t embed, hidden, layers;
     int cell; /* a tg_cell */
@@ -47,6 +49,7 @@ typedef struct data_file {
 typedef struct training {
     training_settings settings;
     tg_context *cx;
+    const tg_tokenizer *source_tokenizer, *target_tokenizer; /* before data is read */
     data_file train, valid;
     tg_translator translator;
     int *mixed; /* scheduled sampling: what the decoder reads, (T,B) of the batch; NULL: not yet */
@@ -64,7 +67,9 @@ tg_status data_put(const data_file *f, tg_archive *a);
 /* Is f what the archive tells? Otherwise false, and the sentence in why. */
 bool data_same(const data_file *f, const tg_archive *a, char *why, size_t bytes);
 
-/* Words or characters for the parallel text at path? false: the reason was said. */
-bool choose_tokenizer(const char *path, bool quiet, int *tokenizer);
+/* The tokenizer that the settings ask for; one that was to be chosen is settled there. false: the reason was said. */
+bool new_tokenizer(training *t);
+/* The choice, out of --tokenizer's, that stands for a tokenizer. */
+int tokenizer_choice(const tg_tokenizer *k);
 
 #endif

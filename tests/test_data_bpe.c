@@ -1,0 +1,592 @@
+/* Byte-pair encoding: codes learnt, read, applied, stored; against tests/golden/bpe.txt. */
+#include "check_main.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <tidegate/tidegate.h>
+
+#define J "\xEF\xBF\xAD" /* the joiner */
+#define E "\xEF\xBF\xAE"
+
+/* ---- the golden file ---- */
+
+typedef struct golden {
+    FILE *f;
+    char line[4000];
+} golden;
+
+static golden golden_open(void)
+{
+    golden g = { .f = fopen(GOLDEN_FOLDER "/bpe.txt", "r") };
+    ck_assert_ptr_nonnull(g.f);
+    return g;
+}
+
+/* The next line with this tag, without it; NULL: there is none. */
+static const char *next(golden *g, const char *tag)
+{
+    const size_t n = strlen(tag);
+    while (fgets(g->line, sizeof g->line, g->f)) {
+        g->line[strcspn(g->line, "\n")] = 0;
+        if (!strncmp(g->line, tag, n) && g->line[n] == ' ') return g->line + n + 1;
+    }
+    fclose(g->f);
+    return NULL;
+}
+
+/* A file with what is given, or else the golden codes of a version ("0.1", "0.2"). */
+static const char *codes_file(const char *text, size_t bytes, const char *version)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "/tmp/tidegate-codes-XXXXXX");
+    const int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    FILE *f = fdopen(fd, "w");
+    if (text) {
+        fwrite(text, 1, bytes, f);
+    } else {
+        golden g = golden_open();
+        if (!strcmp(version, "0.2")) fprintf(f, "#version: 0.2\n");
+        for (const char *code; (code = next(&g, version));) fprintf(f, "%s\n", code);
+    }
+    fclose(f);
+    return path;
+}
+
+static tg_tokenizer *bpe(tg_context *cx)
+{
+    return tg_tokenizer_new(cx, &(tg_tokenizer_config){ .kind = TG_BPE });
+}
+
+static tg_tokenizer *bpe_of(tg_context *cx, const char *codes)
+{
+    tg_tokenizer *k = bpe(cx);
+    const char *path = codes_file(codes, strlen(codes), "");
+    ck_assert_msg(tg_tokenizer_read(k, path) == TG_OK, "%s", tg_context_message(cx));
+    unlink(path);
+    return k;
+}
+
+static void tokenized(const tg_tokenizer *k, const char *text, char *out, size_t bytes)
+{
+    int n;
+    char **token = tg_tokenizer_split(k, text, &n);
+    size_t used = 0;
+    out[0] = 0;
+    ck_assert_ptr_nonnull(token);
+    for (int i = 0; i < n; i++)
+        used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? " " : "", token[i]);
+    ck_assert_uint_lt(used, bytes);
+    free(token);
+}
+
+static void joined(const tg_tokenizer *k, const char *text, char *out, size_t bytes)
+{
+    int n;
+    char **token = tg_tokenizer_split(k, text, &n);
+    ck_assert_ptr_nonnull(token);
+    ck_assert_uint_lt(tg_tokenizer_join(k, n, (const char *const *)token, out, bytes), bytes);
+    free(token);
+}
+
+/* The text of a line that is cut: without "@@ ". */
+static void uncut(const char *cut, char *text)
+{
+    while (*cut)
+        if (!strncmp(cut, "@@ ", 3))
+            cut += 3;
+        else
+            *text++ = *cut++;
+    *text = 0;
+}
+
+static void check_cuts(const tg_tokenizer *k, const char *tag)
+{
+    golden g = golden_open();
+    int lines = 0;
+    for (const char *cut; (cut = next(&g, tag)); lines++) {
+        char text[4000], got[4000];
+        uncut(cut, text);
+        tokenized(k, text, got, sizeof got);
+        ck_assert_str_eq(got, cut);
+        joined(k, text, got, sizeof got);
+        ck_assert_str_eq(got, text);
+    }
+    ck_assert_int_gt(lines, 50);
+}
+
+START_TEST(codes_are_learnt_and_words_cut_as_subword_nmt_does)
+{
+    tg_context *cx = tg_context_new(NULL);
+    tg_tokenizer *k = bpe(cx);
+    golden text = golden_open(), codes = golden_open();
+    int n = 0;
+    for (const char *line; (line = next(&text, "text"));) tg_tokenizer_add(k, line);
+    tg_tokenizer_learn(k, 300, 0);
+    ck_assert_msg(tg_context_ok(cx), "%s", tg_context_message(cx));
+    for (const char *code; (code = next(&codes, "0.2")); n++)
+        ck_assert_str_eq(tg_tokenizer_merge(k, n), code);
+    ck_assert_int_eq(tg_tokenizer_merges(k), n);
+    ck_assert_str_eq(tg_tokenizer_merge(k, n), "");
+    ck_assert_str_eq(tg_tokenizer_merge(k, -1), "");
+    check_cuts(k, "cut.2");
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(codes_of_both_versions_are_read_from_files)
+{
+    tg_context *cx = tg_context_new(NULL);
+    for (int old = 0; old < 2; old++) {
+        tg_tokenizer *k = bpe(cx);
+        const char *path = codes_file(NULL, 0, old ? "0.1" : "0.2");
+        ck_assert_msg(tg_tokenizer_read(k, path) == TG_OK, "%s", tg_context_message(cx));
+        unlink(path);
+        ck_assert_int_gt(tg_tokenizer_merges(k), 250);
+        check_cuts(k, old ? "cut.1" : "cut.2");
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+/* ---- learning ---- */
+
+START_TEST(order_of_texts_changes_no_code)
+{
+    tg_context *cx = tg_context_new(NULL);
+    tg_tokenizer *k[2] = { bpe(cx), bpe(cx) };
+    for (int i = 0; i < 2000; i++)
+        for (int side = 0; side < 2; side++) {
+            const int n = side ? 1999 - i : i;
+            char text[64];
+            snprintf(text, sizeof text, "w%do w%dx %d%d", n % 700, n % 31, n % 17, n % 5);
+            tg_tokenizer_add(k[side], text);
+        }
+    for (int side = 0; side < 2; side++) tg_tokenizer_learn(k[side], 0, 3);
+    ck_assert_int_gt(tg_tokenizer_merges(k[0]), 50);
+    ck_assert_int_eq(tg_tokenizer_merges(k[0]), tg_tokenizer_merges(k[1]));
+    for (int i = 0; i < tg_tokenizer_merges(k[0]); i++)
+        ck_assert_str_eq(tg_tokenizer_merge(k[0], i), tg_tokenizer_merge(k[1], i));
+    tg_context_free(cx);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    int merges, min_frequency;
+    const char *codes; /* each followed by a bar */
+} learnt[] = {
+    { "", 0, 0, "" },
+    { "a b c", 0, 0, "" }, /* words of one character */
+    { "ab", 0, 0, "" },    /* once is not enough */
+    { "ab", 0, 1, "a b</w>|" },
+    { "ab ab ab", 0, 4, "" },
+    { "ab, \"ab\" ab!", 0, 0, "a b</w>|" },       /* joined or not, a word is a word */
+    { "ab ab xy xy", 0, 0, "x y</w>|a b</w>|" },  /* the greater one first */
+    { "xab xab xb xb", 1, 0, "x b</w>|" },        /* left, then right: "b</w>" is above "a" */
+    { "aaaa aaaa", 0, 0, "a a|aa a|aaa a</w>|" }, /* the first pair stands there twice */
+    { "AB ab AB ab", 0, 0, "a b</w>|A B</w>|" },
+    { "<unk> <unk> <unk>", 0, 0, "" }, /* is not cut */
+    { J "b " J "b", 0, 0, "" },
+    { "\xC3\xA9x \xC3\xA9x e\xCC\x81x", 1, 0, "\xC3\xA9 x</w>|" }, /* in normal form */
+};
+
+START_TEST(most_frequent_and_then_greatest_pair_comes_first)
+{
+    tg_context *cx = tg_context_new(NULL);
+    for (size_t i = 0; i < sizeof learnt / sizeof *learnt; i++) {
+        char codes[200] = "";
+        tg_tokenizer *k = bpe(cx);
+        tg_tokenizer_add(k, learnt[i].text);
+        tg_tokenizer_learn(k, learnt[i].merges, learnt[i].min_frequency);
+        for (int c = 0; c < tg_tokenizer_merges(k); c++) strcat(strcat(codes, tg_tokenizer_merge(k, c)), "|");
+        ck_assert_msg(!strcmp(codes, learnt[i].codes), "case %zu: %s", i, codes);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(lower_case_is_learnt_and_written)
+{
+    tg_context *cx = tg_context_new(NULL);
+    tg_tokenizer *k = tg_tokenizer_new(cx, &(tg_tokenizer_config){ TG_BPE, .lowercase = true });
+    char got[64];
+    tg_tokenizer_add(k, "AB ab Ab");
+    tg_tokenizer_learn(k, 0, 3);
+    ck_assert_str_eq(tg_tokenizer_merge(k, 0), "a b</w>");
+    joined(k, "aB, AB", got, sizeof got);
+    ck_assert_str_eq(got, "ab, ab");
+    tg_context_free(cx);
+}
+END_TEST
+
+/* ---- cutting ---- */
+
+static const struct {
+    const char *text, *tokens;
+} cases[] = {
+    { "lower low slow lows", "lower low s@@ low low@@ s" },
+    { "(lower), 'lowest'", "(" J " lower " J ") " J ", '" J " low@@ e@@ s@@ t " J "'" },
+    { "d'lower low's", "d " J "'@@ lower low " J "'@@ s" }, /* in front of the first piece */
+    { "l'\xC3\xA9lower", "l@@ '" J " \xC3\xA9@@ lower" },   /* behind the last one */
+    { "<unk> @-@ a@@ @@", "<unk> @@@ -@@ @ a " J "@ " J "@ @ " J "@" },
+    { J E "x", E "1" J " " E "0" J " x" },
+    { J J, E "1@@ " E "1" }, /* no escape is cut in two */
+    { "x@@y", "x " J "@ " J "@" J " y" },
+    { "", "" },
+};
+
+START_TEST(joiners_stay_outside_of_pieces)
+{
+    tg_context *cx = tg_context_new(NULL);
+    const tg_tokenizer *k = bpe_of(cx, "#version: 0.2\ne r</w>\nl o\nlo w</w>\nlo w\nl o\nlow er</w>\n");
+    char got[400];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tokenized(k, cases[i].text, got, sizeof got);
+        ck_assert_str_eq(got, cases[i].tokens);
+        joined(k, cases[i].text, got, sizeof got);
+        ck_assert_str_eq(got, cases[i].text);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(any_text_comes_back_from_its_pieces)
+{
+    static const char *const pieces[] = { "a",
+                                          "b",
+                                          "@",
+                                          "@@",
+                                          "'",
+                                          ".",
+                                          ",",
+                                          " ",
+                                          J,
+                                          E,
+                                          "1",
+                                          "0",
+                                          "\xC3\xA9",
+                                          "\xCC\x81",
+                                          "<unk>",
+                                          "&apos;",
+                                          "-",
+                                          "x",
+                                          "\xE6\xBC\xA2",
+                                          "\"" };
+    enum { PIECES = sizeof pieces / sizeof *pieces };
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 9 });
+    const tg_tokenizer *k = bpe_of(cx, "a b\nab a\nx </w>\n\xC3\xA9 a\n1 0\n. .\n' a\n@ -\na </w>\n& a\n");
+    const tg_tokenizer *words = tg_tokenizer_new(cx, NULL);
+    for (int run = 0; run < 20000; run++) {
+        char text[300] = "", whole[600], got[600];
+        const int n = (int)(tg_random_uniform(cx, "n", run, 0) * 25);
+        for (int i = 0; i < n; i++)
+            strcat(text, pieces[(int)(tg_random_uniform(cx, "piece", run, (uint64_t)i) * PIECES)]);
+        joined(words, text, whole, sizeof whole);
+        joined(k, text, got, sizeof got);
+        ck_assert_msg(!strcmp(got, whole), "run %d: '%s' came back as '%s'", run, whole, got);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(long_words_take_no_long_time)
+{
+    enum { LONG = 1000000 };
+    tg_context *cx = tg_context_new(NULL);
+    const tg_tokenizer *k = bpe_of(cx, "#version: 0.2\na a\naa aa\naaaa aaaa\naa a</w>\n");
+    tg_tokenizer *learner = bpe(cx);
+    char *text = malloc(LONG + 1), *back = malloc(LONG + 1);
+    memset(text, 'a', LONG);
+    text[LONG] = 0;
+    ck_assert_int_eq(tg_tokenize(k, text, NULL, NULL),
+                     LONG / 8 + 3); /* by thousands; the last a is another */
+    joined(k, text, back, LONG + 1);
+    ck_assert(!strcmp(text, back));
+    tg_tokenizer_add(learner, text); /* no word to learn from */
+    tg_tokenizer_learn(learner, 0, 1);
+    ck_assert_int_eq(tg_tokenizer_merges(learner), 0);
+    free(text);
+    free(back);
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(pieces_lead_to_their_word)
+{
+    static const char *const token[] = { "a", J "'Br@@", "i@@", "en" J, "b", "c@@" };
+    static const char *const word[] = { "a", J "'Brien" J, J "'Brien" J, J "'Brien" J, "b", "c" };
+    tg_context *cx = tg_context_new(NULL);
+    const tg_tokenizer *k = bpe(cx), *words = tg_tokenizer_new(cx, NULL);
+    char text[32];
+    for (int i = 0; i < 6; i++) {
+        ck_assert_uint_eq(tg_tokenizer_word(k, 6, token, i, text, sizeof text), strlen(word[i]));
+        ck_assert_str_eq(text, word[i]);
+        tg_tokenizer_word(words, 6, token, i, text, sizeof text);
+        ck_assert_str_eq(text, token[i]);
+    }
+    ck_assert_uint_eq(tg_tokenizer_word(k, 6, token, 1, text, 8), 12);
+    ck_assert_str_eq(text, J "'Bri");
+    ck_assert_uint_eq(tg_tokenizer_word(k, 6, token, 6, text, sizeof text), 0);
+    ck_assert_str_eq(text, "");
+    ck_assert_uint_eq(tg_tokenizer_word(k, 6, token, -1, NULL, 0), 0);
+    tg_context_free(cx);
+}
+END_TEST
+
+/* ---- files ---- */
+
+#define BYTES(text) text, sizeof(text) - 1
+static const struct {
+    const char *text;
+    size_t bytes;
+    tg_status status;
+    const char *part; /* of the message; or the last code */
+    int merges;
+} files[] = {
+    { BYTES("a b\nab c</w>\n"), TG_OK, "ab c</w>", 2 },
+    { BYTES("#version: 0.2\r\na b\r\nab c</w>\r\n\r\n \n"), TG_OK, "ab c</w>", 2 },
+    { BYTES("#version: 0.1\n  a b  "), TG_OK, "a b", 1 },
+    { BYTES("#version: 0.2"), TG_OK, "", 0 },
+    { BYTES("#version: 0.2\n"), TG_OK, "", 0 },
+    { BYTES("#version: 0.2 byte\na b\n"), TG_ERR_FORMAT, "version '0.2 byte'", 0 },
+    { BYTES("#version: 0.3\na b\n"), TG_ERR_FORMAT, "version '0.3'", 0 },
+    { BYTES("#version: \x1B[31m0.2222222222222222222222222222222222222222222222222222222222222222\na b\n"),
+      TG_ERR_FORMAT, "version '?[31m0.2", 0 },
+    { BYTES("#version: 0.2\na b\nab\n"), TG_ERR_FORMAT, "line 3 is not two symbols", 0 },
+    { BYTES("a b\n\na b\n"), TG_ERR_FORMAT, "line 2 is not two symbols", 0 },
+    { BYTES("a b c\n"), TG_ERR_FORMAT, "line 1", 0 },
+    { BYTES("a  b\n"), TG_ERR_FORMAT, "line 1", 0 },
+    { BYTES("a \xFF\n"), TG_ERR_FORMAT, "line 1", 0 },
+    { BYTES("a \xC3\n"), TG_ERR_FORMAT, "line 1", 0 },
+    { BYTES("a b\na \0b\n"), TG_ERR_FORMAT, "line 2", 0 },
+    { BYTES(""), TG_ERR_DATA, "empty", 0 },
+};
+
+START_TEST(codes_files_are_read_or_refused_with_the_line)
+{
+    tg_context *cx = tg_context_new(NULL);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        tg_tokenizer *k = bpe(cx);
+        const char *path = codes_file(files[i].text, files[i].bytes, "");
+        const tg_status s = tg_tokenizer_read(k, path);
+        ck_assert_msg(s == files[i].status, "case %zu: %d: %s", i, s, tg_context_message(cx));
+        ck_assert_int_eq(tg_tokenizer_merges(k), files[i].merges);
+        if (s) {
+            ck_assert_msg(strstr(tg_context_message(cx), files[i].part), "case %zu: %s", i,
+                          tg_context_message(cx));
+            ck_assert(strstr(tg_context_message(cx), path) && tg_context_ok(cx));
+            tg_tokenizer_add(k, "ab ab"); /* it can still be given codes */
+            tg_tokenizer_learn(k, 0, 0);
+            ck_assert_int_eq(tg_tokenizer_merges(k), 1);
+        } else {
+            ck_assert_str_eq(tg_tokenizer_merge(k, files[i].merges - 1), files[i].part);
+        }
+        unlink(path);
+    }
+    ck_assert_int_eq(tg_tokenizer_read(bpe(cx), "/nowhere/codes"), TG_ERR_ABSENT);
+    ck_assert_int_eq(tg_tokenizer_read(bpe(cx), "/tmp"), TG_ERR_IO);
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(first_of_equal_pairs_counts)
+{
+    tg_context *cx = tg_context_new(NULL);
+    char got[64];
+    tokenized(bpe_of(cx, "#version: 0.2\na b\nb c</w>\na b\n"), "abc", got, sizeof got);
+    ck_assert_str_eq(got, "ab@@ c");
+    tokenized(bpe_of(cx, "#version: 0.2\nx x\nb c</w>\na b\n"), "abc xxx", got, sizeof got);
+    ck_assert_str_eq(got, "a@@ bc xx@@ x");
+    tg_context_free(cx);
+}
+END_TEST
+
+/* ---- misuse, and memory ---- */
+
+static void expect_failure(tg_context *cx, tg_status status, const char *part)
+{
+    ck_assert_int_eq(tg_context_status(cx), status);
+    ck_assert_msg(strstr(tg_context_message(cx), part), "'%s' lacks '%s'", tg_context_message(cx), part);
+    tg_context_clear(cx);
+}
+
+START_TEST(codes_are_given_once_and_before_use)
+{
+    tg_context *cx = tg_context_new(NULL);
+    tg_tokenizer *k = bpe(cx), *words = tg_tokenizer_new(cx, NULL);
+    int n;
+    ck_assert_int_eq(tg_tokenize(k, "a b", NULL, NULL), 0);
+    expect_failure(cx, TG_ERR_STATE, "no codes yet");
+    ck_assert_ptr_null(tg_tokenizer_split(k, "a b", &n));
+    expect_failure(cx, TG_ERR_STATE, "no codes yet");
+    tg_vocabulary_add(tg_vocabulary_new(cx, k), "a b");
+    expect_failure(cx, TG_ERR_STATE, "no codes yet");
+    tg_tokenizer_add(k, "caf\xE9");
+    expect_failure(cx, TG_ERR_DATA, "byte 4 of the text");
+    tg_tokenizer_learn(k, -1, 0);
+    expect_failure(cx, TG_ERR_ARGUMENT, "-1 merges");
+    tg_tokenizer_learn(k, 0, -2);
+    expect_failure(cx, TG_ERR_ARGUMENT, "min_frequency -2");
+    tg_tokenizer_learn(k, 0, 0);
+    tg_tokenizer_add(k, "a b");
+    expect_failure(cx, TG_ERR_STATE, "that has its codes");
+    tg_tokenizer_learn(k, 0, 0);
+    expect_failure(cx, TG_ERR_STATE, "that has its codes");
+    ck_assert_int_eq(tg_tokenizer_read(k, "x"), TG_ERR_STATE);
+    tg_tokenizer_add(words, "a");
+    expect_failure(cx, TG_ERR_STATE, "kind words has no codes");
+    ck_assert_int_eq(tg_tokenizer_read(words, "x"), TG_ERR_STATE);
+    ck_assert(tg_context_ok(cx) && tg_tokenizer_merges(words) == 0);
+    tg_context_free(cx);
+}
+END_TEST
+
+typedef struct budget {
+    int left, held;
+} budget;
+
+static void *spend(void *user, size_t bytes)
+{
+    budget *b = user;
+    if (b->left-- <= 0) return NULL;
+    b->held++;
+    return malloc(bytes);
+}
+static void give_back(void *user, void *block)
+{
+    budget *b = user;
+    b->held--;
+    free(block);
+}
+
+START_TEST(out_of_memory_loses_no_words)
+{
+    budget b = { 1 << 20, 0 };
+    tg_context *cx =
+        tg_context_new(&(tg_context_config){ .allocate = spend, .release = give_back, .allocator_user = &b });
+    tg_tokenizer *k = bpe(cx);
+    char text[32];
+    for (int i = 0; i < 20000; i++) {
+        snprintf(text, sizeof text, "w%dx%d", i % 4000, i % 9);
+        tg_tokenizer_add(k, text);
+    }
+    for (int tries = 0; b.left = tries, tg_tokenizer_learn(k, 100, 0), !tg_context_ok(cx); tries++) {
+        ck_assert_int_lt(tries, 200);
+        expect_failure(cx, TG_ERR_MEMORY, "out of memory");
+        ck_assert_int_eq(tg_tokenizer_merges(k), 0);
+    }
+    ck_assert_int_eq(tg_tokenizer_merges(k), 100);
+    b.left = 1 << 20;
+    const char *path = codes_file(NULL, 0, "0.2");
+    tg_status s = TG_ERR_MEMORY;
+    tg_tokenizer *reader = bpe(cx);
+    for (int tries = 0; s; tries++) {
+        b.left = tries;
+        s = tg_tokenizer_read(reader, path);
+        ck_assert(s == TG_OK || (s == TG_ERR_MEMORY && tries < 50));
+        ck_assert(tg_context_ok(cx) && (tg_tokenizer_merges(reader) > 0) == !s);
+    }
+    unlink(path);
+    tg_context_free(cx);
+    ck_assert_int_eq(b.held, 0);
+}
+END_TEST
+
+/* ---- in an archive ---- */
+
+START_TEST(codes_are_stored_with_the_vocabulary)
+{
+    tg_context *cx = tg_context_new(NULL);
+    const char *const codes[] = { "#version: 0.2\nl o\nlo w</w>\nl o\n", "l o\nlo w\nw </w>\n",
+                                  "#version: 0.2\n" };
+    for (int i = 0; i < 3; i++) {
+        const tg_tokenizer *k = bpe_of(cx, codes[i]);
+        tg_vocabulary *v = tg_vocabulary_new(cx, k), *back = NULL;
+        tg_vocabulary_add(v, "low, lower (slow)!");
+        tg_vocabulary_freeze(v, 0);
+        tg_archive *a = tg_archive_new(cx), *again = tg_archive_new(cx);
+        ck_assert_int_eq(tg_vocabulary_put(v, a, "v"), TG_OK);
+        ck_assert_msg(tg_vocabulary_get(cx, a, "v", &back) == TG_OK, "%s", tg_context_message(cx));
+        tg_archive_free(a);
+        const tg_tokenizer *got = tg_vocabulary_tokenizer(back);
+        ck_assert(tg_tokenizer_settings(got).kind == TG_BPE);
+        ck_assert_int_eq(tg_tokenizer_merges(got), tg_tokenizer_merges(k));
+        for (int c = 0; c < tg_tokenizer_merges(k); c++)
+            ck_assert_str_eq(tg_tokenizer_merge(got, c), tg_tokenizer_merge(k, c));
+        char text[64], other[64];
+        int ids[40];
+        tokenized(k, "slow lows, (low)", text, sizeof text);
+        tokenized(got, "slow lows, (low)", other, sizeof other);
+        ck_assert_str_eq(text, other);
+        const int n = tg_vocabulary_encode(back, "lower (low)!", ids, 40);
+        for (int t = 0; t < n; t++) ck_assert_int_ne(ids[t], TG_UNKNOWN);
+        tg_vocabulary_decode(back, ids, n, text, sizeof text);
+        ck_assert_str_eq(text, "lower (low)!");
+        ck_assert_int_eq(tg_vocabulary_put(back, again, "v"), TG_OK);
+        tg_archive_free(again);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+#define SPECIAL "<pad>", "<unk>", "<s>", "</s>"
+static const struct {
+    const char *text[3], *codes[3];
+    int merges, n;
+    const char *format, *part; /* NULL: a vocabulary */
+} stored[] = {
+    { { "a@@", J "b@@", "c" J }, { "a b", "c d" }, 2, 2, "0.2", NULL },
+    { { "@@@", "@", J "@" }, { "a b" }, 1, 1, "0.1", NULL },
+    { { "a", "b", "c" }, { "" }, 0, 0, "0.2", NULL },
+    { { "a", "b", "@@" }, { "a b" }, 1, 1, "0.2", "token 6 of 7, '@@', is not one token" },
+    { { "a", J "@@", "c" }, { "a b" }, 1, 1, "0.2", "token 5 of 7" },
+    { { "a", "b c", "d" }, { "a b" }, 1, 1, "0.2", "'b c', is not one token" },
+    { { "a", "b", "c" },
+      { "a b", "ab" },
+      2,
+      2,
+      "0.2",
+      "v_tokenizer_codes: code 1 of 2, 'ab', is not two symbols" },
+    { { "a", "b", "c" }, { "a  b" }, 1, 1, "0.2", "code 0 of 1, 'a  b'" },
+    { { "a", "b", "c" }, { "a \xFF" }, 1, 1, "0.2", "code 0 of 1, 'a ?'" },
+    { { "a", "b", "c" }, { "a b" }, 2, 1, "0.2", "merges is 2, but there are 1 codes" },
+    { { "a", "b", "c" }, { "a b" }, -1, 1, "0.2", "v_tokenizer_merges is -1" },
+    { { "a", "b", "c" }, { "a b" }, 1, 1, "0.3", "v_tokenizer_format is '0.3'" },
+};
+
+START_TEST(stored_codes_are_checked)
+{
+    tg_context *cx = tg_context_new(NULL);
+    for (size_t i = 0; i < sizeof stored / sizeof *stored; i++) {
+        const char *const list[] = { SPECIAL, stored[i].text[0], stored[i].text[1], stored[i].text[2] };
+        tg_vocabulary *v = NULL;
+        tg_archive *a = tg_archive_new(cx);
+        tg_archive_put_texts(a, "v", 7, list);
+        tg_archive_put_text(a, "v_tokenizer", "bpe");
+        tg_archive_put_integer(a, "v_tokenizer_version", 1);
+        tg_archive_put_integer(a, "v_tokenizer_lowercase", 0);
+        tg_archive_put_integer(a, "v_tokenizer_merges", stored[i].merges);
+        tg_archive_put_text(a, "v_tokenizer_format", stored[i].format);
+        if (stored[i].n) tg_archive_put_texts(a, "v_tokenizer_codes", stored[i].n, stored[i].codes);
+        const tg_status s = tg_vocabulary_get(cx, a, "v", &v);
+        const char *message = tg_context_message(cx);
+        ck_assert_msg(s == (stored[i].part ? TG_ERR_FORMAT : TG_OK), "case %zu: %d: %s", i, s, message);
+        ck_assert_msg(!s || strstr(message, stored[i].part), "case %zu: %s", i, message);
+        ck_assert(tg_context_ok(cx) && !v == !!s);
+        tg_archive_free(a);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+TG_TEST_MAIN("data/bpe", codes_are_learnt_and_words_cut_as_subword_nmt_does,
+             codes_of_both_versions_are_read_from_files, order_of_texts_changes_no_code,
+             most_frequent_and_then_greatest_pair_comes_first, lower_case_is_learnt_and_written,
+             joiners_stay_outside_of_pieces, any_text_comes_back_from_its_pieces,
+             long_words_take_no_long_time, pieces_lead_to_their_word,
+             codes_files_are_read_or_refused_with_the_line, first_of_equal_pairs_counts,
+             codes_are_given_once_and_before_use, out_of_memory_loses_no_words,
+             codes_are_stored_with_the_vocabulary, stored_codes_are_checked)
