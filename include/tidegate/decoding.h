@@ -43,6 +43,8 @@ typedef struct tg_decoding_config {
     /* beta, at least 0, over the source's tokens, </s> included; needs attention. A position that got less
      * than 1e-37 counts as if it had got that. */
     tg_real coverage_penalty;
+    /* A translator puts in the place of <unk> the source word that was most attended to. true: it leaves it. */
+    bool keep_unknown;
 } tg_decoding_config;
 
 #ifdef __cplusplus

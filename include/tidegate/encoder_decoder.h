@@ -27,6 +27,7 @@
 
 #include "checkpoint.h"
 #include "data.h"
+#include "decoding.h"
 #include "losses.h"
 
 #ifdef __cplusplus
@@ -118,9 +119,26 @@ TG_API tg_status tg_translator_get(tg_context *cx, const tg_archive *a, tg_trans
 /* From a checkpoint, ready to translate. */
 TG_API tg_status tg_translator_open(tg_context *cx, const char *path, tg_translator *tr) TG_MUST_CHECK;
 
-/* n sentences (0-terminated UTF-8) -> translation[i], each to be freed with free(). Longest outputs are
- * max_length tokens; 0: twice the source and ten. ASCII white space around a
- * sentence is cut, as in training; an empty sentence gives an empty translation. */
+/* One of the best translations of a sentence. */
+typedef struct tg_translation {
+    char *text;                    /* NULL: there is none of this rank */
+    double score, log_probability; /* see decoding.h */
+    bool cut;                      /* at the longest length */
+    int S, T;                /* tokens of the source, and of the translation, with </s> (if it is not cut) */
+    char **source, **target; /* (S), (T): their texts */
+    tg_real *
+        attention; /* (T,S): where the decoder looked for each token. NULL: the model has no attention, or that would
+                         * be more than a GiB */
+} tg_translation;
+TG_API void tg_translation_free(tg_translation *x); /* what is in it; then all is zero */
+
+/* n sentences (0-terminated UTF-8) -> best[i * nbest + k], the k-th best translation of sentence i, nbest as in config
+ * (NULL: all defaults, which is greedy). ASCII white space around a sentence is cut, as in training; an empty sentence
+ * gives one empty translation. On failure all are zero. */
+TG_API tg_status tg_translator_search(tg_translator *tr, int n, const char *const sentence[],
+                                      const tg_decoding_config *config, tg_translation best[]) TG_MUST_CHECK;
+
+/* Greedily, and the texts alone: translation[i], each to be freed with free(). max_length as in tg_decoding_config. */
 TG_API tg_status tg_translator_translate(tg_translator *tr, int n, const char *const sentence[],
                                          int max_length, char *translation[]) TG_MUST_CHECK;
 

@@ -1,0 +1,331 @@
+/* models/translate.c -- plain sentences in, plain sentences out.
+ *
+ * Sentences are put in order of length and cut into batches, so that little of a batch is padding; each has an output limit
+ * of its own, so that company changes nothing. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/data.h"
+#include "models/beam.h"
+#include "models/decoder.h"
+#include "params/params.h"
+
+enum { MOST_SENTENCES = 128, MOST_ROWS = 512, MOST_TOKENS = 1 << 24 };
+static const double most_attention = 1 << 28; /* numbers, of a batch */
+
+/* ---- the input ---- */
+
+typedef struct sentence {
+    const char *text; /* begins after white space */
+    int tokens;       /* without white space at the end, as in training */
+    int index;        /* in the input */
+} sentence;
+
+static int by_length(const void *a, const void *b)
+{
+    const sentence *x = a, *y = b;
+    if (x->tokens != y->tokens) return x->tokens < y->tokens ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+/* Looks at input i. */
+static tg_status examine(const tg_translator *tr, const char *text, int i, sentence *found)
+{
+    tg_context *cx = tr->params->cx;
+    size_t at;
+    if (!text) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_translator_translate: sentence %d is NULL", i);
+    if (!tg_utf8_valid(text, &at))
+        return tg_context_note(
+            cx, TG_ERR_DATA, "tg_translator_translate: sentence %d, byte %zu: not valid UTF-8 (byte 0x%02X)",
+            i, at + 1, (unsigned char)text[at]);
+    while (tg__is_space(*text)) text++;
+    *found = (sentence){ text, tg_vocabulary_encode(tr->source, text, NULL, 0), i };
+    if (cx->status) return tg__status_taken(cx);
+    if (tg_tokenizer_settings(tg_vocabulary_tokenizer(tr->source)).kind ==
+        TG_CHARACTERS) /* each space is a token */
+        for (const char *end = text + strlen(text); end > text && tg__is_space(end[-1]); end--)
+            found->tokens--;
+    if (found->tokens > MOST_TOKENS)
+        return tg_context_note(cx, TG_ERR_ARGUMENT,
+                               "tg_translator_translate: sentence %d has %d tokens, more than %d", i,
+                               found->tokens, MOST_TOKENS);
+    return TG_OK;
+}
+
+/* ---- the output ---- */
+
+void tg_translation_free(tg_translation *x)
+{
+    free(x->text);
+    free(x->source);
+    free(x->target);
+    free(x->attention);
+    *x = (tg_translation){ 0 };
+}
+
+/* A copy of n texts in one block. NULL: out of memory. */
+static char **copy_texts(int n, const char *const text[])
+{
+    size_t bytes = ((size_t)n + 1) * sizeof(char *);
+    for (int i = 0; i < n; i++) bytes += strlen(text[i]) + 1;
+    char **copy = malloc(bytes), *to = copy ? (char *)(copy + n + 1) : NULL;
+    for (int i = 0; copy && i < n; i++) {
+        const size_t length = strlen(text[i]) + 1;
+        copy[i] = memcpy(to, text[i], length);
+        to += length;
+    }
+    return copy;
+}
+
+/* The source position that a target token looked at most, </s> left out; ties: the first. */
+static int most_attended(const tg_real *attention, int n)
+{
+    int best = 0;
+    for (int s = 1; s < n; s++)
+        if (attention[s] > attention[best]) best = s;
+    return best;
+}
+
+typedef struct batch {
+    tg_translator *tr;
+    const sentence *x; /* (B) */
+    int B, S;
+    bool keep_unknown;
+    char **source; /* of the sentence at hand: its tokens */
+} batch;
+
+/* The texts of a hypothesis' tokens, unknown ones replaced: token[0..T-1], borrowed, but for *words, which is to be freed
+ * and holds the replacements. False: out of memory. */
+static bool token_texts(const batch *k, int b, const beam_hypothesis *h, const char *token[], char **words)
+{
+    const tg_tokenizer *tokenizer = tg_vocabulary_tokenizer(k->tr->source);
+    const char *const *source = (const char *const *)k->source;
+    const int n = k->x[b].tokens;
+    size_t room = 0, used = 0;
+    *words = NULL;
+    for (int pass = 0; pass < 2; pass++) { /* measure, then store */
+        for (int t = 0; t < h->length; t++) {
+            token[t] = tg_vocabulary_token(k->tr->target, h->ids[t]);
+            if (h->ids[t] != TG_UNKNOWN || k->keep_unknown || !h->attention) continue;
+            const int s = most_attended(h->attention + (size_t)t * (size_t)k->S, n);
+            char *to = pass ? *words + used : NULL;
+            const size_t bytes = tg_tokenizer_word(tokenizer, n, source, s, to, pass ? room - used : 0) + 1;
+            if (pass)
+                token[t] = to, used += bytes;
+            else
+                room += bytes;
+        }
+        if (!room) return true;
+        if (!pass && !(*words = malloc(room))) return false;
+    }
+    return true;
+}
+
+static char *joined(const tg_tokenizer *k, int n, const char *const token[])
+{
+    const size_t bytes = tg_tokenizer_join(k, n, token, NULL, 0) + 1;
+    char *text = malloc(bytes);
+    if (text) tg_tokenizer_join(k, n, token, text, bytes);
+    return text;
+}
+
+/* (T,S) of the real source tokens, out of (T,padded S). */
+static tg_real *attention_of(const beam_hypothesis *h, int S, int padded)
+{
+    tg_real *a = malloc((size_t)h->length * (size_t)S * sizeof *a);
+    for (int t = 0; a && t < h->length; t++)
+        memcpy(a + (size_t)t * (size_t)S, h->attention + (size_t)t * (size_t)padded, (size_t)S * sizeof *a);
+    return a;
+}
+
+/* False: out of memory. */
+static bool translation_of(const batch *k, int b, const beam_hypothesis *h, tg_translation *y)
+{
+    const char **token = malloc((size_t)h->length * sizeof *token);
+    char *words = NULL;
+    const int ends = h->ids[h->length - 1] == TG_END;
+    bool well = token && token_texts(k, b, h, token, &words);
+    if (well) {
+        *y =
+            (tg_translation){ .text = joined(tg_vocabulary_tokenizer(k->tr->target), h->length - ends, token),
+                              .score = h->score,
+                              .log_probability = h->log_probability,
+                              .cut = h->cut,
+                              .S = k->x[b].tokens + 1,
+                              .T = h->length,
+                              .source = copy_texts(k->x[b].tokens + 1, (const char *const *)k->source),
+                              .target = copy_texts(h->length, token) };
+        if (h->attention) y->attention = attention_of(h, y->S, k->S);
+        well = y->text && y->source && y->target && (!h->attention || y->attention);
+    }
+    free(words);
+    free(token);
+    return well;
+}
+
+/* All that was found for sentence b. */
+static tg_status take_results(batch *k, int b, const beam_results *found, tg_translation *best)
+{
+    tg_context *cx = k->tr->params->cx;
+    const sentence *x = &k->x[b];
+    int n = 0;
+    char **split = tg_tokenizer_split(tg_vocabulary_tokenizer(k->tr->source), x->text, &n);
+    k->source = split ? malloc(((size_t)n + 1) * sizeof *k->source) : NULL;
+    bool well = k->source;
+    if (well) {
+        memcpy(k->source, split, (size_t)x->tokens * sizeof *split);
+        k->source[x->tokens] = (char *)(uintptr_t)tg_vocabulary_token(k->tr->source, TG_END);
+    }
+    for (int i = 0; well && i < found->count[b]; i++)
+        well = translation_of(k, b, &found->best[b][i], &best[i]);
+    free(k->source);
+    free(split);
+    if (well) return TG_OK;
+    if (cx->status) return tg__status_taken(cx);
+    return tg_context_note(cx, TG_ERR_MEMORY, "out of memory: the translations of a sentence of %d tokens",
+                           x->tokens);
+}
+
+/* ---- between them ---- */
+
+typedef struct inputs { /* of a batch */
+    int *source;        /* (S,B): tokens, </s>, <pad> */
+    int *lengths;       /* (B), </s> included */
+    int *max_length;    /* (B) */
+} inputs;
+
+static tg_status take_inputs(const batch *k, const tg_decoding_config *config, inputs *in)
+{
+    const size_t rows = (size_t)k->B, S = (size_t)k->S;
+    int *room = tg__allocate(k->tr->params->cx, tg__bytes(rows * S + 2 * rows + S, sizeof *room));
+    if (!room) return TG_ERR_MEMORY;
+    *in = (inputs){ room, room + rows * S, room + rows * S + rows };
+    int *ids = in->max_length + rows;
+    for (int b = 0; b < k->B; b++) {
+        const int n = k->x[b].tokens;
+        tg_vocabulary_encode(k->tr->source, k->x[b].text, ids, n);
+        for (int s = 0; s < k->S; s++) in->source[s * k->B + b] = s < n ? ids[s] : s == n ? TG_END : TG_PAD;
+        in->lengths[b] = n + 1;
+        in->max_length[b] = config->max_length ? config->max_length : 2 * n + 10;
+    }
+    return TG_OK;
+}
+
+static tg_status step(void *user, int n, const int from[], const int word[], const tg_real **logits,
+                      const tg_real **attention)
+{
+    return tg__decoder_step(user, n, from, word, logits, attention);
+}
+
+/* x: B sentences by rising length, none empty. */
+static tg_status search_batch(batch *k, const tg_decoding_config *config, int nbest, tg_translation best[])
+{
+    tg_encoder_decoder *m = k->tr->model;
+    tg_context *cx = k->tr->params->cx;
+    const int beam = config->beam ? config->beam : 1;
+    inputs in = { 0 };
+    beam_results found;
+    tg_status s = take_inputs(k, config, &in);
+    if (s) return s;
+    decoder *d =
+        cx->status ? NULL : tg__decoder_begin(m, m->own, k->S, k->B, in.source, in.lengths, k->B * beam);
+    const beam_model model = { .user = d, .V = m->config.target_vocabulary, .step = step };
+    const double attention = (double)k->B * beam * in.max_length[k->B - 1] * k->S;
+    const beam_task task = { .who = "tg_translator_search",
+                             .B = k->B,
+                             .S = k->S,
+                             .source_lengths = in.lengths,
+                             .max_length = in.max_length,
+                             .keep_attention = m->attends && attention <= most_attention };
+    s = d ? tg__beam_search(cx, &model, config, &task, &found) : tg__status_taken(cx);
+    for (int b = 0; b < k->B && !s; b++)
+        s = take_results(k, b, &found, best + (size_t)k->x[b].index * (size_t)nbest);
+    if (d) tg__beam_results_free(&found);
+    tg__release(cx, in.source);
+    return s;
+}
+
+/* So many that a step is worth its while, and that memory is bounded. */
+static int batch_size(const sentence *x, int n, const tg_decoding_config *config)
+{
+    const int beam = config->beam ? config->beam : 1;
+    int B = MOST_ROWS / beam < 1 ? 1 : MOST_ROWS / beam;
+    if (B > MOST_SENTENCES) B = MOST_SENTENCES;
+    if (B > n) B = n;
+    for (; B > 1; B--) {
+        const double S = x[B - 1].tokens + 1, T = config->max_length ? config->max_length : 2 * S + 10;
+        if (B * beam * S * T <= most_attention / 16) break;
+    }
+    return B;
+}
+
+static tg_status search_sorted(tg_translator *tr, int n, const sentence *x, const tg_decoding_config *config,
+                               int nbest, tg_translation best[])
+{
+    int k = 0;
+    tg_status s = TG_OK;
+    for (; k < n && !x[k].tokens; k++) {
+        tg_translation *y = best + (size_t)x[k].index * (size_t)nbest;
+        *y = (tg_translation){ .text = calloc(1, 1),
+                               .source = copy_texts(0, NULL),
+                               .target = copy_texts(0, NULL) };
+        if (!y->text || !y->source || !y->target)
+            return tg_context_note(tr->params->cx, TG_ERR_MEMORY, "out of memory: an empty translation");
+    }
+    while (k < n && !s) {
+        const int B = batch_size(x + k, n - k, config);
+        batch one = {
+            .tr = tr, .x = x + k, .B = B, .S = x[k + B - 1].tokens + 1, .keep_unknown = config->keep_unknown
+        };
+        s = search_batch(&one, config, nbest, best);
+        k += B;
+    }
+    return s;
+}
+
+tg_status tg_translator_search(tg_translator *tr, int n, const char *const text[],
+                               const tg_decoding_config *config, tg_translation best[])
+{
+    tg_context *cx = tr->params->cx;
+    const tg_decoding_config c = config ? *config : (tg_decoding_config){ 0 };
+    tg_decoding_config settled = c;
+    if (cx->status) return cx->status;
+    if (n < 0) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_translator_search: %d sentences", n);
+    tg_status s = tg__decoding_settle(cx, "tg_translator_search", &settled);
+    if (s) return s;
+    const size_t results = (size_t)n * (size_t)settled.nbest;
+    for (size_t i = 0; i < results; i++) best[i] = (tg_translation){ 0 };
+    if (!n) return TG_OK;
+    sentence *x = tg__allocate(cx, tg__bytes((size_t)n, sizeof *x));
+    if (!x) return TG_ERR_MEMORY;
+    for (int i = 0; i < n && !s; i++) s = examine(tr, text[i], i, &x[i]);
+    if (!s) {
+        qsort(x, (size_t)n, sizeof *x, by_length);
+        s = search_sorted(tr, n, x, &c, settled.nbest, best);
+    }
+    tg__release(cx, x);
+    for (size_t i = 0; i < results && s; i++) tg_translation_free(&best[i]);
+    return s;
+}
+
+tg_status tg_translator_translate(tg_translator *tr, int n, const char *const text[], int max_length,
+                                  char *translation[])
+{
+    tg_context *cx = tr->params->cx;
+    for (int i = 0; i < n; i++) translation[i] = NULL;
+    if (n < 0 || max_length < 0)
+        return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_translator_translate: %d sentences, max_length %d", n,
+                               max_length);
+    tg_translation *best = calloc((size_t)n + 1, sizeof *best);
+    if (!best) return tg_context_note(cx, TG_ERR_MEMORY, "out of memory: %d translations", n);
+    const tg_status s =
+        tg_translator_search(tr, n, text, &(tg_decoding_config){ .max_length = max_length }, best);
+    for (int i = 0; i < n && !s; i++) {
+        translation[i] = best[i].text;
+        best[i].text = NULL;
+        tg_translation_free(&best[i]);
+    }
+    free(best);
+    return s;
+}
