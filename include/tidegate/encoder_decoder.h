@@ -144,6 +144,10 @@ TG_API tg_status tg_translator_translate(tg_translator *tr, int n, const char *c
 
 /* Mean cross entropy, teacher-forced, in nats a target token, over all pairs. */
 TG_API tg_status tg_translator_loss(tg_translator *tr, tg_batches *data, double *loss) TG_MUST_CHECK;
+/* The same, free-running: the decoder reads its own most probable words in place of the true ones (as
+ * tg_encoder_decoder_sample() with probability 1), and is asked for the true one at each place. */
+TG_API tg_status tg_translator_loss_free_running(tg_translator *tr, tg_batches *data,
+                                                 double *loss) TG_MUST_CHECK;
 
 #ifdef __cplusplus
 }

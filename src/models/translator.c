@@ -213,24 +213,52 @@ tg_status tg_translator_open(tg_context *cx, const char *path, tg_translator *tr
 
 /* ---- the loss over a data set ---- */
 
-tg_status tg_translator_loss(tg_translator *tr, tg_batches *data, double *loss)
+/* Sum of the cross entropy of a batch; free_running: mixed (T,B) is room for what the decoder reads. */
+static tg_status batch_loss(tg_translator *tr, tg_pair_batch *batch, int *mixed, double *sum)
+{
+    tg_tape *t = tr->model->own;
+    if (mixed) {
+        const tg_status s = tg_encoder_decoder_sample(tr->model, batch, 1, mixed);
+        if (s) return s;
+        batch->target_in = mixed;
+    }
+    tg_tape_begin(t, TG_EVAL);
+    const tg_tensor *one =
+        tg__encoder_decoder_loss(tr->model, t, batch, &(tg_cross_entropy_config){ .reduction = TG_SUM });
+    if (t->cx->status) return tg__status_taken(t->cx);
+    *sum += *one->data;
+    return TG_OK;
+}
+
+static tg_status mean_loss(tg_translator *tr, tg_batches *data, bool free_running, double *loss)
 {
     tg_context *cx = tr->params->cx;
-    tg_tape *t = tr->model->own;
     double sum = 0, tokens = 0;
     if (cx->status) return cx->status;
     for (int64_t k = 0, n = tg_batches_count(data); k < n; k++) {
         tg_pair_batch batch;
+        int *mixed = NULL;
         tg_batches_get(data, 0, k, &batch);
-        if (cx->status) break;
-        tg_tape_begin(t, TG_EVAL);
-        const tg_tensor *one =
-            tg__encoder_decoder_loss(tr->model, t, &batch, &(tg_cross_entropy_config){ .reduction = TG_SUM });
-        if (cx->status) break;
-        sum += *one->data;
+        if (cx->status) return tg__status_taken(cx);
+        if (free_running) {
+            mixed = tg__allocate(cx, tg__bytes(tg__bytes((size_t)batch.T, (size_t)batch.B), sizeof *mixed));
+            if (!mixed) return TG_ERR_MEMORY;
+        }
+        const tg_status s = batch_loss(tr, &batch, mixed, &sum);
+        if (mixed) tg__release(cx, mixed);
+        if (s) return s;
         tokens += (double)batch.target_tokens;
     }
-    if (cx->status) return tg__status_taken(cx);
     *loss = tokens > 0 ? sum / tokens : 0;
     return TG_OK;
+}
+
+tg_status tg_translator_loss(tg_translator *tr, tg_batches *data, double *loss)
+{
+    return mean_loss(tr, data, false, loss);
+}
+
+tg_status tg_translator_loss_free_running(tg_translator *tr, tg_batches *data, double *loss)
+{
+    return mean_loss(tr, data, true, loss);
 }

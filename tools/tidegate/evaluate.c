@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "options.h"
-#include "program.h"
+#include "decoding.h"
 
 enum { MOST_TOKENS = 10000, TOGETHER = 512 };
 
@@ -12,11 +11,13 @@ typedef struct settings {
     const char *data;
     int64_t threads;
     int tokenize;
+    decoding_settings decoding;
 } settings;
 
 static const option options[] = {
     { "data", OPTION_TEXT, offsetof(settings, data), NULL, 0, 0, "FILE",
       "source<TAB>target, one pair a line" },
+    DECODING_OPTIONS(settings),
     { "threads", OPTION_INTEGER, offsetof(settings, threads), "0", 0, 1024, NULL,
       "at most; 0: the cores there are" },
     { "tokenize", OPTION_CHOICE, offsetof(settings, tokenize), "13a", 0, 0, SCORES_TOKENIZERS,
@@ -28,7 +29,8 @@ static const command evaluate_command = {
     "evaluate",
     "MODEL --data FILE [options]",
     "Prints one JSON object: loss (nats a target token, given the true ones before it),\n"
-    "perplexity (its exponential), exact_match (the share of translations that are their\n"
+    "perplexity (its exponential), perplexity_free_running (the same where the decoder reads\n"
+    "its own words, not the true ones), exact_match (the share of translations that are their\n"
     "line's target, but for white space), bleu and chrf (0 to 100, as score has them), exact\n"
     "and pairs (the two counts), left_out (pairs of more than 10000 tokens). MODEL is a\n"
     "checkpoint, or a directory with one (best.h5, else last.h5).",
@@ -49,19 +51,20 @@ static tg_status count(tally *all, const char *translation, const char *target)
     return scores_add(&all->scores, translation, 1, &target);
 }
 
-static tg_status count_all(tg_translator *tr, const tg_pairs *pairs, tally *all)
+static tg_status count_all(tg_translator *tr, const tg_pairs *pairs, const tg_decoding_config *config,
+                           tally *all)
 {
     const int n = tg_pairs_count(pairs);
     for (int first = 0; first < n; first += TOGETHER) {
         const char *source[TOGETHER];
-        char *translation[TOGETHER];
+        tg_translation best[TOGETHER];
         const int together = n - first < TOGETHER ? n - first : TOGETHER;
         for (int i = 0; i < together; i++) source[i] = tg_pairs_source(pairs, first + i);
-        tg_status s = tg_translator_translate(tr, together, source, 0, translation);
+        tg_status s = tg_translator_search(tr, together, source, config, best);
         if (s) return s;
         for (int i = 0; i < together; i++) {
-            if (!s) s = count(all, translation[i], tg_pairs_target(pairs, first + i));
-            free(translation[i]);
+            if (!s) s = count(all, best[i].text, tg_pairs_target(pairs, first + i));
+            tg_translation_free(&best[i]);
         }
         if (s) return s;
     }
@@ -77,24 +80,30 @@ static void print_number(const char *name, double x)
         printf("\"%s\": null, ", name);
 }
 
-static int evaluate(tg_context *cx, tg_translator *tr, const char *path, int tokenize)
+static int evaluate(tg_context *cx, tg_translator *tr, const settings *given)
 {
-    const tg_pairs_config config = { tg_vocabulary_tokenizer(tr->source), MOST_TOKENS };
+    const char *path = given->data;
+    const tg_pairs_config config = { .tokenizer = tg_vocabulary_tokenizer(tr->source),
+                                     .target_tokenizer = tg_vocabulary_tokenizer(tr->target),
+                                     .max_length = MOST_TOKENS };
+    const tg_decoding_config decoding = decoding_config(&given->decoding);
     tg_pairs *pairs;
     tg_pairs_info info;
-    double loss;
-    tally all = { scores_new(cx, tokenize, false), 0 };
+    double loss, free_running;
+    tally all = { scores_new(cx, given->tokenize, false), 0 };
     if (tg_pairs_read(cx, path, &config, &pairs, &info)) return fail_context(cx);
     if (info.too_long)
         warn("%s: %lld pairs longer than %d tokens are left out (the first in line %lld)", path,
              (long long)info.too_long, MOST_TOKENS, (long long)info.first_too_long);
     tg_batches *batches =
         tg_batches_new(cx, pairs, tr->source, tr->target, &(tg_batches_config){ .in_order = true });
-    if (!tg_context_ok(cx) || tg_translator_loss(tr, batches, &loss) || count_all(tr, pairs, &all))
+    if (!tg_context_ok(cx) || tg_translator_loss(tr, batches, &loss) ||
+        tg_translator_loss_free_running(tr, batches, &free_running) || count_all(tr, pairs, &decoding, &all))
         return fail_context(cx);
     printf("{");
     print_number("loss", loss);
     print_number("perplexity", exp(loss));
+    print_number("perplexity_free_running", exp(free_running));
     print_number("exact_match", (double)all.exact / (double)info.pairs);
     scores_print_members(&all.scores);
     printf(", \"exact\": %lld, \"pairs\": %lld, \"left_out\": %lld}\n", (long long)all.exact,
@@ -112,9 +121,7 @@ int command_evaluate(int argc, char *argv[])
 
     tg_translator translator;
     tg_context *cx = new_context(0, (int)given.threads);
-    int result = open_translator(cx, model[0], &translator)
-                     ? evaluate(cx, &translator, given.data, given.tokenize)
-                     : EXIT_FAILED;
+    int result = open_translator(cx, model[0], &translator) ? evaluate(cx, &translator, &given) : EXIT_FAILED;
     tg_context_free(cx);
     return finish_output(result);
 }

@@ -7,20 +7,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "options.h"
-#include "program.h"
+#include "attention_file.h"
+#include "decoding.h"
 
 enum { TOGETHER = 512 };
 
 typedef struct settings {
-    int64_t threads, max_length;
+    int64_t threads, nbest;
+    const char *attention;
+    decoding_settings decoding;
 } settings;
 
 static const option options[] = {
-    { "max-length", OPTION_INTEGER, offsetof(settings, max_length), "0", 0, 1e6, NULL,
-      "longest translation (tokens); 0: twice the source and ten" },
+    DECODING_OPTIONS(settings),
+    { "nbest", OPTION_INTEGER, offsetof(settings, nbest), "1", 1, 10000, NULL,
+      "more than 1: so many translations of each line, best first,\nas line<TAB>score<TAB>translation; at "
+      "most the beam" },
+    { "attention", OPTION_TEXT, offsetof(settings, attention), NULL, 0, 0, "FILE",
+      "write where the model looked for each word, to a picture\n(.svg), HDF5 (.h5) or tables (.txt)" },
     { "threads", OPTION_INTEGER, offsetof(settings, threads), "0", 0, 1024, NULL,
       "at most; 0: the cores there are" },
     { NULL },
@@ -31,7 +38,7 @@ static const command translate_command = {
     "MODEL [FILE] [options]",
     "Translates FILE, or standard input, one sentence a line, to standard output. MODEL is\n"
     "a checkpoint, or a directory with one (best.h5, else last.h5). An empty line gives an\n"
-    "empty line.",
+    "empty line. On a terminal it asks for one sentence after the other.",
     options,
     1,
     2,
@@ -40,25 +47,59 @@ static const command translate_command = {
 typedef struct job {
     tg_context *cx;
     tg_translator *translator;
-    int max_length;
-    const char *name; /* of the input */
+    tg_decoding_config config;
+    attention_file *attention; /* NULL: none */
+    const char *name;          /* of the input */
     int in;
     bool escape;    /* stdout is a terminal */
+    bool asks;      /* and so is the input */
     long long line; /* lines done */
 } job;
 
-static int translate_lines(job *j, int n, const char *const line[])
+/* All translations of line `number`, best first. */
+static void put_translations(const job *j, long long number, const tg_translation best[])
 {
-    char *translation[TOGETHER];
-    if (tg_translator_translate(j->translator, n, line, j->max_length, translation))
-        return fail("%s: line %lld and later: %s", j->name, j->line + 1, tg_context_message(j->cx));
-    for (int i = 0; i < n; i++) {
-        put_text(translation[i], j->escape);
+    const int nbest = j->config.nbest;
+    for (int k = 0; k < nbest && best[k].text; k++) {
+        if (nbest > 1) printf("%lld\t%.4f\t", number, best[k].score);
+        put_text(best[k].text, j->escape);
         putchar('\n');
-        free(translation[i]);
+    }
+}
+
+static bool add_attention(const job *j, const tg_translation *x)
+{
+    return attention_file_add(j->attention, &(attention_sentence){ .S = x->S,
+                                                                   .T = x->T,
+                                                                   .source = (const char *const *)x->source,
+                                                                   .target = (const char *const *)x->target,
+                                                                   .weights = x->attention });
+}
+
+static int put_all(job *j, int n, const tg_translation best[])
+{
+    bool kept = true;
+    for (int i = 0; i < n && kept; i++) {
+        const tg_translation *x = &best[(size_t)i * (size_t)j->config.nbest];
+        put_translations(j, j->line + i + 1, x);
+        if (j->attention && x->attention) kept = add_attention(j, x);
     }
     j->line += n;
-    return ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
+    return kept && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int translate_lines(job *j, int n, const char *const line[])
+{
+    const size_t all = (size_t)n * (size_t)j->config.nbest;
+    tg_translation *best = calloc(all + 1, sizeof *best);
+    if (!best) return fail("%s: line %lld and later: out of memory", j->name, j->line + 1);
+    const tg_status s = tg_translator_search(j->translator, n, line, &j->config, best);
+    const int result =
+        s ? fail("%s: line %lld and later: %s", j->name, j->line + 1, tg_context_message(j->cx))
+          : put_all(j, n, best);
+    for (size_t i = 0; i < all && !s; i++) tg_translation_free(&best[i]);
+    free(best);
+    return result;
 }
 
 /* Translates the whole lines among text[0..*n-1], and moves what is left to its start. Lines before one
@@ -90,6 +131,7 @@ static int translate_all(job *j)
     size_t n = 0;
     int result = text ? EXIT_DONE : fail("%s: out of memory", j->name);
     while (!result) {
+        if (j->asks) fprintf(stderr, "> ");
         const ssize_t got = read(j->in, text + n, LONGEST_LINE + 1 - n);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) result = fail("%s: %s", j->name, strerror(errno));
@@ -105,23 +147,54 @@ static int translate_all(job *j)
     return result;
 }
 
+/* An attention file must not take the place of what is read. */
+static bool is_input(const char *attention, const char *input)
+{
+    struct stat a, b;
+    return attention && input && stat(attention, &a) == 0 && stat(input, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+static int translate(job *j, const settings *given, const char *model)
+{
+    if (!open_translator(j->cx, model, j->translator)) return EXIT_FAILED;
+    if (given->attention && j->translator->config.attention == TG_ATTENTION_NONE)
+        return fail("%s: a model without attention: there is nothing to write to %s", model,
+                    given->attention);
+    if (given->attention && !(j->attention = attention_file_open(given->attention))) return EXIT_FAILED;
+    const int result = translate_all(j);
+    if (!j->attention) return result;
+    if (result) return attention_file_abandon(j->attention), result;
+    return attention_file_close(j->attention) ? result : EXIT_FAILED;
+}
+
 int command_translate(int argc, char *argv[])
 {
     settings given = { 0 };
     const char *name[3];
     const parsed p = options_parse(&translate_command, argc, argv, &given, name);
     if (p != PARSED) return options_exit(p);
+    if (given.nbest > given.decoding.beam)
+        return usage_error("translate", "--nbest is %lld: it can be at most the beam, which is %lld",
+                           (long long)given.nbest, (long long)given.decoding.beam);
+    if (given.attention && !attention_file_named(given.attention))
+        return usage_error("translate", "--attention %s: its name must end in %s", given.attention,
+                           ATTENTION_ENDINGS);
 
     tg_translator translator;
     const bool from_file = name[1] && strcmp(name[1], "-") != 0;
     job j = { .translator = &translator,
-              .max_length = (int)given.max_length,
+              .config = decoding_config(&given.decoding),
               .name = from_file ? name[1] : "standard input",
               .escape = isatty(STDOUT_FILENO) };
+    j.config.nbest = (int)given.nbest;
+    if (from_file && is_input(given.attention, name[1]))
+        return fail("--attention %s: this is the file that is to be translated", given.attention);
     j.in = from_file ? open(name[1], O_RDONLY | O_CLOEXEC) : STDIN_FILENO; /* after isatty(): errno */
     if (j.in < 0) return fail("%s: %s", j.name, strerror(errno));
+    j.asks = j.escape && isatty(j.in);
     j.cx = new_context(0, (int)given.threads);
-    const int result = open_translator(j.cx, name[0], &translator) ? translate_all(&j) : EXIT_FAILED;
+    const int result = translate(&j, &given, name[0]);
     tg_context_free(j.cx);
     if (from_file) close(j.in);
     return result;
