@@ -257,10 +257,11 @@ def evaluate_prints_one_json_object(folder):
     run = trained(folder, "--lr", 0.02, epochs=60)
     result = succeeds("evaluate", run, "--data", folder / "train.tsv")
     values = json.loads(result.out)
-    expect(set(values) == {"loss", "perplexity", "exact_match", "exact", "pairs", "left_out", "bleu", "bleu_signature",
+    expect(set(values) == {"loss", "perplexity", "perplexity_free_running", "exact_match", "exact", "pairs", "left_out", "bleu", "bleu_signature",
                            "chrf", "chrf_signature"}, result)
     expect(values["pairs"] == 40 and values["left_out"] == 0 and result.out.count("\n") == 1, result)
     expect(abs(values["perplexity"] - 2.718281828459 ** values["loss"]) < 1e-6 * values["perplexity"], result)
+    expect(values["perplexity_free_running"] >= 1, result)
     expect(values["exact_match"] == values["exact"] / 40, result)
     sources = [line.split("\t") for line in (folder / "train.tsv").read_text().splitlines()]
     out = succeeds("translate", run, stdin="\n".join(s for s, _ in sources).encode()).out.splitlines()
