@@ -184,8 +184,8 @@ static utf8proc_int32_t odd_code(const tg_context *cx, int run, uint64_t i)
     return any >= 0xD800 && any < 0xE000 ? 'x' : any;
 }
 
-/* Between two tokens that touch, a character ends, with all its marks. (Of many letters that make flags, every
- * second one ends a flag: that cannot be seen from two of them.) */
+/* Between two tokens that touch, a character ends, with all its marks. (Of many letters that make flags,
+ * every second one ends a flag: that cannot be seen from two of them.) */
 static void check_cuts(const tg_tokenizer *k, const char *text)
 {
     int n;
