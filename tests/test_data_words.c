@@ -56,6 +56,7 @@ static const struct {
     { "wait... ... !!! a--b --", "wait " J "... ... !!! a " J "--" J " b --" },
     { "well-known pre- -Hello - T-shirt", "well-known pre- -Hello - T-shirt" },
     { "U.S. a.m. e.g., Ph.D. J. Smith Mr. Dr. mme.", "U.S. a.m. e.g. " J ", Ph.D. J. Smith Mr. Dr. mme." },
+    { "J... U.S..", "J " J "... U.S " J ".." },
     { "the end. x.com. 5. No.", "the end " J ". x.com " J ". 5 " J ". No " J "." },
     /* apostrophes */
     { "l'eau d'homme qu'il L'\xC3\xA9t\xC3\xA9 d'\xC5\x93uvre j'y",
