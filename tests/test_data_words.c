@@ -56,6 +56,7 @@ static const struct {
     { "wait... ... !!! a--b --", "wait " J "... ... !!! a " J "--" J " b --" },
     { "well-known pre- -Hello - T-shirt", "well-known pre- -Hello - T-shirt" },
     { "U.S. a.m. e.g., Ph.D. J. Smith Mr. Dr. mme.", "U.S. a.m. e.g. " J ", Ph.D. J. Smith Mr. Dr. mme." },
+    { "J... U.S..", "J " J "... U.S " J ".." },
     { "the end. x.com. 5. No.", "the end " J ". x.com " J ". 5 " J ". No " J "." },
     /* apostrophes */
     { "l'eau d'homme qu'il L'\xC3\xA9t\xC3\xA9 d'\xC5\x93uvre j'y",
@@ -184,8 +185,8 @@ static utf8proc_int32_t odd_code(const tg_context *cx, int run, uint64_t i)
     return any >= 0xD800 && any < 0xE000 ? 'x' : any;
 }
 
-/* Between two tokens that touch, a character ends, with all its marks. (Of many letters that make flags, every
- * second one ends a flag: that cannot be seen from two of them.) */
+/* Between two tokens that touch, a character ends, with all its marks. (Of many letters that make flags,
+ * every second one ends a flag: that cannot be seen from two of them.) */
 static void check_cuts(const tg_tokenizer *k, const char *text)
 {
     int n;

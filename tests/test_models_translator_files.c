@@ -121,6 +121,8 @@ START_TEST(wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothi
         { "vocabulary/source_tokenizer", 0 },
         { "vocabulary/target", 0 },
         { "vocabulary/target_tokenizer", 't', .text = "syllables", .says = "syllables" },
+        { "vocabulary/source_tokenizer_version", 'i', 9, .says = "is 9" },
+        { "vocabulary/source_tokenizer_lowercase", 0 },
     };
     world w = world_new(5, TG_WORDS, 7);
     tg_translator tr = babbler(&w, TG_GRU, 1), untouched = { 0 };
@@ -138,6 +140,33 @@ START_TEST(wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothi
         tg_archive_free(b);
     }
     ck_assert_int_eq(tg_translator_get(w.cx, a, &untouched), TG_OK);
+    tg_archive_free(a);
+    world_free(&w);
+}
+END_TEST
+
+START_TEST(one_vocabulary_for_both_sides_is_one_when_read_again)
+{
+    world w = world_new(5, TG_WORDS, 7);
+    tg_translator tr, back = { 0 };
+    w.target = w.source;
+    tr = babbler(&w, TG_GRU, 1);
+    tg_archive *a = put(&tr, w.cx);
+    ck_assert(!tg_archive_has(a, "vocabulary/target"));
+    ck_assert_msg(tg_translator_get(w.cx, a, &back) == TG_OK, "%s", tg_context_message(w.cx));
+    ck_assert(back.source == back.target);
+    ck_assert_int_eq(tg_vocabulary_size(back.source), tg_vocabulary_size(w.source));
+    const change wrong[] = { { "vocabulary/joint", 0 },
+                             { "vocabulary/joint", 'i', 2, .says = "is 2, must be 0 or 1" },
+                             { "vocabulary/joint", 't', .text = "yes" },
+                             { "model/target_vocabulary", 'i', 90, .says = "is 90, but vocabulary/joint" } };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        tg_archive *b = changed(w.cx, a, &wrong[i]);
+        const tg_status s = tg_translator_get(w.cx, b, &back);
+        ck_assert_int_eq(s, wrong[i].kind ? TG_ERR_FORMAT : TG_ERR_ABSENT);
+        ck_assert(!wrong[i].says || strstr(tg_context_message(w.cx), wrong[i].says));
+        tg_archive_free(b);
+    }
     tg_archive_free(a);
     world_free(&w);
 }
@@ -165,4 +194,5 @@ END_TEST
 TG_TEST_MAIN("models/translator_files", saved_and_opened_translator_gives_the_same_translations,
              opening_what_is_no_translator_says_so_with_the_path,
              wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothing,
+             one_vocabulary_for_both_sides_is_one_when_read_again,
              translator_of_wrong_settings_or_vocabularies_poisons_nothing)

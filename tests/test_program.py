@@ -27,7 +27,7 @@ def help_is_there_for_every_command(folder):
 
 def help_names_every_option_and_default(folder):
     run = succeeds("train", "translate", "--help")
-    for option in """train valid out tokenizer min-frequency max-length embed hidden layers cell dropout epochs steps
+    for option in """train valid out tokenizer lowercase merges codes joint-vocabulary min-frequency max-length embed hidden layers cell dropout epochs steps
             batch optimizer lr schedule warmup clip weight-decay label-smoothing patience seed threads log-every
             valid-every checkpoint-every quiet force""".split():
         expect(f"\n  --{option}" in run.out, f"--{option} is missing in:", run)
@@ -67,6 +67,8 @@ def wrong_usage_says_so_in_two_lines(folder):
             ([*train, "--dropout", "1"], "--dropout takes a number from 0 to 0.99, not '1'"),
             ([*train, "--cell", "lstm"], "--cell is one of gru|gru-reset-after, not 'lstm'"),
             ([*train, "--out="], "--out takes a DIR"),
+            ([*train, "--merges", "0"], "--merges takes a whole number from 1"),
+            ([*train, "--codes", "c", "--tokenizer", "words"], "--codes FILE is for --tokenizer bpe"),
             (["resume"], "usage: tidegate resume DIR"),
             (["resume", "a", "b"], "one argument too many"),
             (["translate"], "usage: tidegate translate MODEL"),
@@ -159,6 +161,37 @@ def auto_takes_characters_where_words_do_not_come_back(folder):
         run = folder / tokenizer
         succeeds("train", "translate", "--train", data, "--out", run, *TINY, "--steps", 1)
         expect(f" {tokenizer}\n" in succeeds("inspect", run).out, tokenizer)
+
+
+PLAIN = ["Yes, sir!\tOui, \u201cl'homme\u201d (5,50\u00a0\u20ac)...", "Don't go.\tN'y va pas.", "cafe\u0301\tCAFE\u0301, s'il plai\u0302t"]
+
+
+def plain_sentences_come_in_and_out(folder):
+    data = write(folder / "train.tsv", "\n".join(PLAIN) + "\n")
+    codes = write(folder / "codes", "#version: 0.2\no m\nh om\nS i</w>\n")
+    sources, targets = ["".join(line.split("\t")[side] + "\n" for line in PLAIN) for side in (0, 1)]
+    composed = targets.replace("E\u0301", "\u00c9").replace("i\u0302", "\u00ee")
+    for tokenizer, out in [("words", composed.replace("\u00a0", " ")), ("bpe", composed.replace("\u00a0", " ")),
+                           ("spaces", composed), ("chars", composed)]:
+        joint = ["--lowercase", "--joint-vocabulary"]
+        for more in {"words": [[], joint], "bpe": [[], joint, ["--codes", codes]]}.get(tokenizer, [[]]):
+            run = folder / "run"
+            succeeds("train", "translate", "--train", data, "--out", run, *TINY, "--hidden", 32, "--dropout", 0, "--epochs",
+                     150, "--checkpoint-every", 1000, "--lr", 0.02, "--tokenizer", tokenizer, "--force", *more)
+            codes.rename(folder / "away")  # the checkpoint has all that is needed
+            said = succeeds("translate", run, stdin=sources.encode()).out
+            (folder / "away").rename(codes)
+            lower = "--lowercase" in more
+            expect(said == (out.lower() if lower else out), tokenizer, *more, said)
+            expect(("  joint " in succeeds("inspect", run).out) == lower, "one vocabulary, or two?")
+
+
+def codes_that_cannot_be_read_are_told(folder):
+    train = ["train", "translate", "--train", tiny_pairs(folder / "train.tsv"), "--out", folder / "run", *TINY, "--codes"]
+    fails(*train, folder / "nowhere", says="nowhere: cannot be opened: No such file")
+    fails(*train, write(folder / "codes", "#version: 0.2\na b\nab\n"), says="line 3 is not two symbols")
+    said = succeeds(*train, write(folder / "codes", "o n\n"), "--steps", 1)
+    expect("Tokens are pieces of words, by 1 merges." in said.err, said)
 
 
 def threads_change_no_bit(folder):

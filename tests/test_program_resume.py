@@ -92,6 +92,21 @@ def stopped_by_steps_and_continued_equals_straight(folder):
     expect(all("training/" in line or "schedule" in line for line in different.splitlines()) or not different, different)
 
 
+def pieces_of_words_go_on_without_their_codes_file(folder):
+    write(folder / "codes", "#version: 0.2\no n\nt w\ns e\n")
+    for number, more in enumerate([["--tokenizer", "bpe", "--merges", 9], ["--codes", folder / "codes"],
+                                   ["--tokenizer", "bpe", "--joint-vocabulary", "--lowercase"]]):
+        data = write(folder / "train.tsv", tiny_pairs(folder / "train.tsv").read_text().replace("o", "O"))
+        begin = ["train", "translate", "--train", data, "--valid", data, *TINY, *more, "--schedule", "constant", "--out"]
+        straight, run = folder / f"straight{number}", folder / f"run{number}"
+        succeeds(*begin, straight, "--epochs", 4)
+        succeeds(*begin, run, "--epochs", 2)
+        (folder / "codes").rename(folder / "away")
+        succeeds("resume", run, "--set", "epochs=4")
+        (folder / "away").rename(folder / "codes")
+        equal(run, straight)
+
+
 def damaged_last_goes_back_to_the_one_before(folder):
     straight = straight_run(folder)
     run = folder / "run"
@@ -156,6 +171,6 @@ def two_trainers_do_not_share_a_directory(folder):
 
 if __name__ == "__main__":
     harness.main([killed_at_random_moments_equals_straight, signals_end_with_their_code_and_a_checkpoint,
-                  stopped_by_steps_and_continued_equals_straight, damaged_last_goes_back_to_the_one_before,
+                  stopped_by_steps_and_continued_equals_straight, pieces_of_words_go_on_without_their_codes_file, damaged_last_goes_back_to_the_one_before,
                   resume_refuses_other_data_unless_told, set_changes_a_run_but_not_its_model,
                   a_run_that_is_done_stays_as_it_is, two_trainers_do_not_share_a_directory])

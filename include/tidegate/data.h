@@ -12,9 +12,10 @@ extern "C" {
 /* ---- text to tokens ----
  *
  * A tokenizer cuts a sentence into tokens, and puts tokens together to a sentence again. Whatever the kind,
- * the text first gets Unicode's normal form C (an e and a combining accent become one character); then every
- * kind but TG_SPACES and TG_CHARACTERS takes any Unicode white space for a space. What is put together
- * again is that text, with one space for each run of white space (TG_CHARACTERS: with all of it). */
+ * the text first gets Unicode's normal form C (an e and a combining accent become one character); then
+ * every kind but TG_SPACES and TG_CHARACTERS takes any Unicode white space, no-break spaces too, for a
+ * space. What is put together again is that text, with one space for each run of white space
+ * (TG_CHARACTERS: with all of it). */
 
 typedef enum tg_tokenizer_kind {
     TG_WORDS,      /* words and punctuation, see below */
@@ -31,23 +32,26 @@ TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind); /* fa
  * that touched what follows (below, "_" stands for it):
  *     Say "yes, sir".        ->  Say "_ yes _, sir _" _.
  * Part of a word are also
- *     a hyphen between letters or digits, before the word and after it (well-known, -nous, pre-, -5), a full stop
- *     between them (3.50, x.com) and before a number (.5), a comma between digits (3,000.50);
- *     the last full stop of initials and of a few titles: J. U.S. a.m. Ph.D. Mr. Dr. (parts of one or two letters);
- *     an apostrophe (' or U+2019): between letters, with what is before it if a vowel or h follows (elision:
- *     l'_ eau, qu'_ il), else with what follows (John _'s, don _'t). At the start of a word it stays with it
- *     ('s, 'clock), unless another one closes the quotation in the same word ('yes'). At the end it stays where it
- *     may be an elision (after qu, a single consonant, or a consonant but s; U+2019: of two letters at most).
+ *     a hyphen between letters or digits, before the word and after it (well-known, -nous, pre-, -5), a
+ *     full stop between them (3.50, x.com) and before a number (.5), a comma between digits (3,000.50);
+ *     the last full stop of initials and of a few titles: J. U.S. a.m. Ph.D. Mr. Dr. (parts of one or two
+ *     letters);
+ *     an apostrophe (' or U+2019): between letters, with what is before it if a vowel or h follows (elision,
+ *     l'_ eau, qu'_ il), else with what follows (John _'s, don _'t). At the start of a word it stays with
+ *     it ('s, 'clock), unless another one closes the quotation in the same word ('yes'). At the end it
+ *     stays where it may be an elision: after qu, a single consonant, or a consonant but s (U+2019: of two
+ *     letters at most). So quotations of several words are best put in double quotes.
  * Text that is tokenized already keeps its tokens: it has spaces around punctuation, and these stay whole:
  * clitics ('s, l', -nous, n't), Moses' entities (&apos; &quot; &amp; &lt; &gt; &#39; &#91; &#93; &#124;,
  * taken for what they mean), @-@ (with any sign between), and what spells a special token ("<unk>").
  * Neither characters nor bases and their combining marks are cut apart (extended grapheme clusters).
  * A joiner in the text is written U+FFEE 1 in a token, and U+FFEE is written U+FFEE 0. */
 
-/* TG_BPE: byte-pair encoding (Sennrich, Haddow, Birch 2016, arXiv:1508.07909), compatible with subword-nmt. Each word of
- * TG_WORDS, without its joiners, is cut into pieces, of which all but the last end in "@@"; the joiners are then put in front of
- * the first piece and behind the last. What spells a special token is not cut, and words of more than 1000
- * characters are cut after every 1000th first. It needs codes before it is used, the same for both sides: learnt, or read. */
+/* TG_BPE: byte-pair encoding (Sennrich, Haddow, Birch 2016, arXiv:1508.07909), compatible with subword-nmt.
+ * Each word of TG_WORDS, without its joiners, is cut into pieces, of which all but the last end in "@@";
+ * the joiners are then put in front of the first piece and behind the last. What spells a special token is
+ * not cut, and words of more than 1000 characters are cut after every 1000th first. It needs codes before
+ * it is used, learnt or read. */
 
 typedef struct tg_tokenizer_config {
     tg_tokenizer_kind kind;
@@ -60,25 +64,26 @@ typedef struct tg_tokenizer tg_tokenizer; /* lives as long as the context */
 TG_API tg_tokenizer *tg_tokenizer_new(tg_context *cx, const tg_tokenizer_config *config);
 TG_API tg_tokenizer_config tg_tokenizer_settings(const tg_tokenizer *k);
 
-/* Calls found(user, token, bytes) for each token of text (0-terminated UTF-8); returns their number. The token is
- * gone after the call, and not 0-terminated. found may be NULL. Text that is not UTF-8 is taken as it is: a byte that belongs to
- * no character is a character. Out of memory (for long texts alone): the context fails, and the number is 0. */
+/* Calls found(user, token, bytes) for each token of text (0-terminated UTF-8); returns their number. The
+ * token is gone after the call, and not 0-terminated. found may be NULL. Text that is not UTF-8 is taken as
+ * it is: a byte that belongs to no character is a character. Out of memory (for long texts alone): the
+ * context fails, and the number is 0. */
 TG_API int tg_tokenize(const tg_tokenizer *k, const char *text,
                        void (*found)(void *user, const char *token, size_t bytes), void *user);
 
-/* The tokens of text as 0-terminated texts, token[0..*n-1], all in one block to be given to free(). NULL: out of
- * memory, the context fails. */
+/* The tokens of text as 0-terminated texts, token[0..*n-1], all in one block to be given to free(). NULL:
+ * out of memory, the context fails. */
 TG_API char **tg_tokenizer_split(const tg_tokenizer *k, const char *text, int *n);
 
-/* Of TG_BPE, in steps: count texts, learn. merges: how many pairs are merged at most; 0: 8000. Pairs that are there
- * less than min_frequency times are not; 0: 2. Of equally frequent ones the greater comes first: the codes are those that
- * subword-nmt learns from the same words, and do not depend on the order of the texts.
- * A text that is not UTF-8 (TG_ERR_DATA), another kind of tokenizer, and codes given twice (TG_ERR_STATE) are failures of the
- * context, and so is to tokenize without codes. */
+/* Of TG_BPE, in steps: count texts, learn. merges: how many pairs are merged at most; 0: 8000. Pairs that
+ * are there less than min_frequency times are not; 0: 2. Of equally frequent ones the greater comes first:
+ * the codes are those that subword-nmt learns from the same words, and do not depend on the order of the
+ * texts. A text that is not UTF-8 (TG_ERR_DATA), another kind of tokenizer, and codes given twice
+ * (TG_ERR_STATE) are failures of the context, and so is to tokenize without codes. */
 TG_API void tg_tokenizer_add(tg_tokenizer *k, const char *text);
 TG_API void tg_tokenizer_learn(tg_tokenizer *k, int merges, int min_frequency);
-/* Or read from a file of subword-nmt's, version 0.1 or 0.2: "left right", one a line. Else TG_ERR_FORMAT with the line; for files
- * that cannot be read, as tg_pairs_read(). On failure k is still without codes. */
+/* Or read from a file of subword-nmt's, version 0.1 or 0.2: "left right", one a line. Else TG_ERR_FORMAT
+ * with the line; for files that cannot be read, as tg_pairs_read(). On failure k is still without codes. */
 TG_API tg_status tg_tokenizer_read(tg_tokenizer *k, const char *path) TG_MUST_CHECK;
 TG_API int tg_tokenizer_merges(const tg_tokenizer *k);               /* how many codes it has */
 TG_API const char *tg_tokenizer_merge(const tg_tokenizer *k, int i); /* "left right"; "" out of range */
@@ -88,9 +93,9 @@ TG_API const char *tg_tokenizer_merge(const tg_tokenizer *k, int i); /* "left ri
 TG_API size_t tg_tokenizer_join(const tg_tokenizer *k, int n, const char *const token[], char *text,
                                 size_t bytes);
 
-/* The word that token i belongs to, as one token: of TG_BPE its pieces in one, with the joiners, of other kinds the
- * token itself; "" out of range. As tg_tokenizer_join() stores it. It can stand among tokens to be joined: what an
- * unknown word is best replaced with is the word that the decoder looked at. */
+/* The word that token i belongs to, as one token: of TG_BPE its pieces in one, with the joiners, of other
+ * kinds the token itself; "" out of range. As tg_tokenizer_join() stores it. It can stand among tokens to
+ * be joined: what an unknown word is best replaced with is the word that the decoder looked at. */
 TG_API size_t tg_tokenizer_word(const tg_tokenizer *k, int n, const char *const token[], int i, char *text,
                                 size_t bytes);
 
@@ -120,9 +125,9 @@ TG_API int tg_vocabulary_encode(const tg_vocabulary *v, const char *text, int id
 /* ids up to the first </s> or n -> text, as tg_tokenizer_join() does; special tokens but <unk> are
  * left out. */
 TG_API size_t tg_vocabulary_decode(const tg_vocabulary *v, const int ids[], int n, char *text, size_t bytes);
-/* As "<path>" (texts, in id order) and "<path>_tokenizer...", so that nothing else is needed. What is read back must be a
- * vocabulary: the special tokens first, each other one a token of the tokenizer, in valid UTF-8, and
- * there once; else TG_ERR_FORMAT with the id. On failure *v stays as it was.
+/* As "<path>" (texts, in id order) and "<path>_tokenizer...", so that nothing else is needed. What is read
+ * back must be a vocabulary: the special tokens first, each other one a token of the tokenizer, in valid
+ * UTF-8, and there once; else TG_ERR_FORMAT with the id. On failure *v stays as it was.
  * Vocabularies of version 0.1.0 cut text as they did: words at white space, and no normal form. */
 TG_API tg_status tg_vocabulary_put(const tg_vocabulary *v, tg_archive *a, const char *path);
 TG_API tg_status tg_vocabulary_get(tg_context *cx, const tg_archive *a, const char *path,

@@ -109,7 +109,8 @@ typedef struct tg_translator {
     tg_encoder_decoder_config config;
 } tg_translator; /* lives as long as the context */
 
-/* A new model over two frozen vocabularies, whose sizes it takes. */
+/* A new model over two frozen vocabularies, whose sizes it takes. They may be one and the
+ * same, and are so again when it is read back. */
 TG_API tg_status tg_translator_new(tg_context *cx, tg_vocabulary *source, tg_vocabulary *target,
                                    const tg_encoder_decoder_config *config, tg_translator *tr) TG_MUST_CHECK;
 /* Its configuration and vocabularies ("model/...", "vocabulary/..."), and back: the parameters are

@@ -1,8 +1,8 @@
 /* data/codes_learn.c -- byte-pair codes from counted words.
  *
  * Counts of pairs are kept, not made anew: a merge visits the words that have the pair, takes their pairs
- * off the counts and adds those of the words as they are then. The most frequent pair comes from a heap whose entries may be
- * too high, but never too low: they are put right when they come to the top. */
+ * off the counts and adds those of the words as they are then. The most frequent pair comes from a heap
+ * whose entries may be too high, but never too low: they are put right when they come to the top. */
 #include <string.h>
 
 #include "data/codes.h"

@@ -17,8 +17,8 @@ static inline bool tg__is_space(char c) { return c == ' ' || (c >= '\t' && c <= 
 
 /* ---- files ---- */
 
-/* *text: the whole file, *bytes of it, and a 0; for tg__release(). A file that is empty, or over a GiB: TG_ERR_DATA; else
- * as tg_pairs_read(). */
+/* *text: the whole file, *bytes of it, and a 0; for tg__release(). A file that is empty, or over a GiB:
+ * TG_ERR_DATA; else as tg_pairs_read(). */
 tg_status tg__text_read(tg_context *cx, const char *path, char **text, size_t *bytes);
 
 /* ---- pairs ---- */

@@ -13,8 +13,9 @@ static bool is_plain(const char *text)
     return true;
 }
 
-/* Decomposed, made lower case character by character, and composed again: in this order letters whose upper case
- * has no composed form (J and caron) come out composed, and canonically equivalent texts come out equal. */
+/* Decomposed, made lower case character by character, and composed again: in this order letters whose upper
+ * case has no composed form (J and caron) come out composed, and canonically equivalent texts come out
+ * equal. */
 const char *tg__normal(tg_context *cx, const char *text, bool lowercase, normal_text *room)
 {
     const utf8proc_option_t form = UTF8PROC_STABLE | UTF8PROC_COMPOSE;

@@ -2,7 +2,7 @@
  *
  *     <path>_tokenizer            its kind's name
  *     <path>_tokenizer_version    1. Absent: of tidegate 0.1.0, when "words" meant what white space
- *                                 separates, and no text was brought into normal form; the rest is absent, too
+ *                                 separates, and no text was brought into normal form; no more is stored
  *     <path>_tokenizer_lowercase  0 or 1
  *     <path>_tokenizer_merges     of bpe: how many codes there are
  *     <path>_tokenizer_codes      those, "left right", if there are any

@@ -159,8 +159,8 @@ static bool is_abbreviation(const char *start, const char *stop)
     return longest == 1 || (parts > 1 && longest == 2);
 }
 
-/* The end of the word that begins at start and is scanned from a on. quoted: a quotation may end here, so that an
- * apostrophe at the end is no part of the word. */
+/* The end of the word that begins at start and is scanned from a on. quoted: a quotation may end here, so
+ * that an apostrophe at the end is no part of the word. */
 static const char *word_end(const char *start, atom a, bool quoted)
 {
     for (atom before = a;; before = a, a = after(a)) {
@@ -218,8 +218,8 @@ static token token_at(const char *p, const token *before)
     return (token){ p, end.at, false };
 }
 
-/* Which of two tokens that touch has the joiner: the punctuation; of two words, that with the apostrophe; of two
- * signs, the one farther from the chunk's first word. */
+/* Which of two tokens that touch has the joiner: the punctuation; of two words, that with the apostrophe;
+ * of two signs, the one farther from the chunk's first word. */
 static bool is_joined_behind(const token *now, const token *then, bool word_seen)
 {
     if (now->word && then->word) return is_word(atom_at(then->at));

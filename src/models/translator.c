@@ -62,7 +62,8 @@ tg_status tg_translator_put(const tg_translator *tr, tg_archive *a)
     tg_archive_put_integer(a, "model/source_vocabulary", c->source_vocabulary);
     tg_archive_put_integer(a, "model/target_vocabulary", c->target_vocabulary);
     tg_status s = tg_vocabulary_put(tr->source, a, "vocabulary/source");
-    if (!s) s = tg_vocabulary_put(tr->target, a, "vocabulary/target");
+    if (tr->target == tr->source) tg_archive_put_integer(a, "vocabulary/joint", 1);
+    if (!s && tr->target != tr->source) s = tg_vocabulary_put(tr->target, a, "vocabulary/target");
     return s ? s : tg_archive_status(a);
 }
 
@@ -173,6 +174,26 @@ static tg_status get_vocabulary(tg_context *cx, const tg_archive *a, const char 
     return TG_OK;
 }
 
+/* That of the target, which may be the source's: "vocabulary/joint". */
+static tg_status get_target(tg_context *cx, const tg_archive *a, tg_vocabulary *source, int size,
+                            tg_vocabulary **v)
+{
+    static const char joint[] = "vocabulary/joint";
+    int64_t is_joint = 0;
+    if (tg_archive_has(a, joint)) {
+        const tg_status s = tg_archive_get_integer(a, joint, &is_joint);
+        if (s) return s;
+    }
+    if (is_joint != 0 && is_joint != 1)
+        return tg_context_note(cx, TG_ERR_FORMAT, "%s is %lld, must be 0 or 1", joint, (long long)is_joint);
+    if (!is_joint) return get_vocabulary(cx, a, "target", size, v);
+    *v = source;
+    if (tg_vocabulary_size(source) == size) return TG_OK;
+    return tg_context_note(cx, TG_ERR_FORMAT,
+                           "model/target_vocabulary is %d, but %s says that both sides have %d tokens", size,
+                           joint, tg_vocabulary_size(source));
+}
+
 tg_status tg_translator_get(tg_context *cx, const tg_archive *a, tg_translator *tr)
 {
     tg_encoder_decoder_config c = { 0 };
@@ -181,7 +202,7 @@ tg_status tg_translator_get(tg_context *cx, const tg_archive *a, tg_translator *
     if (cx->status) return cx->status;
     if ((s = get_config(cx, a, &c))) return s;
     if ((s = get_vocabulary(cx, a, "source", c.source_vocabulary, &source))) return s;
-    if ((s = get_vocabulary(cx, a, "target", c.target_vocabulary, &target))) return s;
+    if ((s = get_target(cx, a, source, c.target_vocabulary, &target))) return s;
     return build(cx, &c, source, target, tr);
 }
 

@@ -52,9 +52,10 @@ static bool choose(const char *path, bool quiet, int *tokenizer)
 
 /* ---- made ---- */
 
-static const tg_tokenizer_kind kinds[] = {
-    [TOKENIZER_WORDS] = TG_WORDS, [TOKENIZER_CHARACTERS] = TG_CHARACTERS, [TOKENIZER_SPACES] = TG_SPACES
-};
+static const tg_tokenizer_kind kinds[] = { [TOKENIZER_WORDS] = TG_WORDS,
+                                           [TOKENIZER_CHARACTERS] = TG_CHARACTERS,
+                                           [TOKENIZER_BPE] = TG_BPE,
+                                           [TOKENIZER_SPACES] = TG_SPACES };
 
 int tokenizer_choice(const tg_tokenizer *k)
 {
@@ -63,11 +64,42 @@ int tokenizer_choice(const tg_tokenizer *k)
     return choice;
 }
 
+/* One list of codes for both sides, learnt from both together. false: the reason was said. */
+static bool learn(tg_tokenizer *k, const training_settings *o)
+{
+    tg_context *cx = new_context(0, 1); /* for the text, which is read again with this tokenizer */
+    tg_pairs *pairs;
+    const bool ok =
+        tg_pairs_read(cx, o->train, &(tg_pairs_config){ .max_length = INT_MAX }, &pairs, NULL) == TG_OK;
+    for (int i = 0; ok && i < tg_pairs_count(pairs); i++) {
+        tg_tokenizer_add(k, tg_pairs_source(pairs, i));
+        tg_tokenizer_add(k, tg_pairs_target(pairs, i));
+    }
+    if (ok)
+        tg_tokenizer_learn(k, (int)o->merges, 0);
+    else
+        fail_context(cx);
+    tg_context_free(cx);
+    return ok;
+}
+
+static bool give_codes(tg_tokenizer *k, tg_context *cx, const training_settings *o)
+{
+    if (o->codes && tg_tokenizer_read(k, o->codes)) return fail_context(cx), false;
+    if (!o->codes && !learn(k, o)) return false;
+    if (!tg_context_ok(cx)) return fail_context(cx), false;
+    if (!o->quiet) fprintf(stderr, "Tokens are pieces of words, by %d merges.\n", tg_tokenizer_merges(k));
+    return true;
+}
+
 bool new_tokenizer(training *t)
 {
     training_settings *o = &t->settings;
+    if (o->tokenizer == TOKENIZER_AUTO && o->codes) o->tokenizer = TOKENIZER_BPE;
     if (o->tokenizer == TOKENIZER_AUTO && !choose(o->train, o->quiet, &o->tokenizer)) return false;
-    t->source_tokenizer = t->target_tokenizer = tg_tokenizer_new(
-        t->cx, &(tg_tokenizer_config){ .kind = kinds[o->tokenizer], .lowercase = o->lowercase });
-    return tg_context_ok(t->cx) || (fail_context(t->cx), false);
+    tg_tokenizer *k =
+        tg_tokenizer_new(t->cx, &(tg_tokenizer_config){ kinds[o->tokenizer], .lowercase = o->lowercase });
+    t->source_tokenizer = t->target_tokenizer = k;
+    if (!tg_context_ok(t->cx)) return fail_context(t->cx), false;
+    return o->tokenizer != TOKENIZER_BPE || give_codes(k, t->cx, o);
 }

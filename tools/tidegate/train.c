@@ -76,6 +76,8 @@ int command_train(int argc, char *argv[])
     if (p != PARSED) return options_exit(p);
     if (!t.settings.train) return usage_error("train translate", "train translate: --train FILE is missing");
     if (!t.settings.out) return usage_error("train translate", "train translate: --out DIR is missing");
+    if (t.settings.codes && t.settings.tokenizer != TOKENIZER_BPE && t.settings.tokenizer != TOKENIZER_AUTO)
+        return usage_error("train translate", "train translate: --codes FILE is for --tokenizer bpe");
 
     t.cx = new_context((uint64_t)t.settings.seed, (int)t.settings.threads);
     const int result = tg_context_ok(t.cx) ? train(&t) : fail_context(t.cx);

@@ -25,9 +25,12 @@ const option training_options[] = {
 
     { "preset", OPTION_CHOICE, AT(preset), "none", 0, 0, "none|small|base|large",
       "defaults for about 10, 30 or 200 thousand pairs of\nreal text, see docs/translation.md" },
-    { "tokenizer", OPTION_CHOICE, AT(tokenizer), "auto", 0, 0, "auto|words|chars|spaces",
-      "what a token is; spaces: what they separate. auto: chars\nwhere more than a third of the words of new text would be\nunknown, or else words", MODEL },
+    { "tokenizer", OPTION_CHOICE, AT(tokenizer), "auto", 0, 0, "auto|words|chars|bpe|spaces",
+      "what a token is: a word or sign, a character, a piece of a\nword (byte-pair encoding), what spaces separate. auto:\n"
+      "chars where more than a third of the words of new text\nwould be unknown, or else words", MODEL },
     { "lowercase", OPTION_FLAG, AT(lowercase), NULL, 0, 0, NULL, "learn and write lower case only", MODEL },
+    { "merges", OPTION_INTEGER, AT(merges), "8000", 1, 1e7, NULL, "of bpe: pairs of pieces that are merged, at most", MODEL },
+    { "codes", OPTION_TEXT, AT(codes), NULL, 0, 0, "FILE", "bpe by these codes of subword-nmt's, not by learnt ones", MODEL },
     { "joint-vocabulary", OPTION_FLAG, AT(joint_vocabulary), NULL, 0, 0, NULL, "one vocabulary for both sides", MODEL },
     { "min-frequency", OPTION_INTEGER, AT(min_frequency), "1", 1, 1e9, NULL, "tokens seen less often become <unk>", MODEL },
     { "max-length", OPTION_INTEGER, AT(max_length), "100", 1, 1e6, NULL, "longer pairs are left out (tokens)", MODEL },

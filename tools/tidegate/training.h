@@ -6,13 +6,15 @@
 #include "program.h"
 
 /* order of --tokenizer's choices */
-enum { TOKENIZER_AUTO, TOKENIZER_WORDS, TOKENIZER_CHARACTERS, TOKENIZER_SPACES };
+enum { TOKENIZER_AUTO, TOKENIZER_WORDS, TOKENIZER_CHARACTERS, TOKENIZER_BPE, TOKENIZER_SPACES };
 
 /* See training_options for what each means, its range and default. */
 typedef struct training_settings {
     const char *train, *valid, *out;
     int preset, tokenizer;
     bool lowercase, joint_vocabulary;
+    int64_t merges;
+    const char *codes;
     int64_t min_frequency, max_length;
     int64_t embed, hidden, layers;
     int cell; /* a tg_cell */
