@@ -19,7 +19,8 @@ static bool new_model(training *t)
 {
     const training_settings *o = &t->settings;
     tg_vocabulary *source = tg_vocabulary_new(t->cx, t->source_tokenizer);
-    tg_vocabulary *target = o->joint_vocabulary ? source : tg_vocabulary_new(t->cx, t->target_tokenizer);
+    const bool joint = o->joint_vocabulary || o->tie == TG_TIE_ALL;
+    tg_vocabulary *target = joint ? source : tg_vocabulary_new(t->cx, t->target_tokenizer);
     for (int i = 0; i < tg_pairs_count(t->train.pairs); i++) {
         tg_vocabulary_add(source, tg_pairs_source(t->train.pairs, i));
         tg_vocabulary_add(target, tg_pairs_target(t->train.pairs, i));

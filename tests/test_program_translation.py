@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Attention, beam search and what shows them, from the command line."""
+import os
+import pty
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import test_program_harness as harness
+from test_program_harness import TINY, Run, differing, expect, fails, succeeds, tiny_pairs, trained, write
+
+
+def best_of(run, *more, lines=("1 4", "7")):
+    return succeeds("translate", run, *more, stdin="".join(line + "\n" for line in lines).encode()).out.splitlines()
+
+
+def nbest_comes_best_first_with_scores(folder):
+    run = trained(folder, "--lr", 0.02, epochs=20)
+    rows = [line.split("\t") for line in best_of(run, "--beam", 6, "--nbest", 4)]
+    for number in "12":
+        scores = [float(score) for line, score, _ in rows if line == number]
+        expect(len(scores) == 4 and scores == sorted(scores, reverse=True), rows)
+        expect(len({text for line, _, text in rows if line == number}) == 4, "the same twice", rows)
+    first = [text for (line, _, text), before in zip(rows, [[None]] + rows) if line != before[0]]
+    expect(first == best_of(run, "--beam", 6), "the first of many is not the one of one", rows)
+
+
+def beam_of_one_is_greedy(folder):
+    run = trained(folder, "--lr", 0.02, epochs=10)
+    expect(best_of(run) == best_of(run, "--beam", 1), "the default is not a beam of one")
+
+
+def wrong_decoding_options_are_refused(folder):
+    run = trained(folder)
+    fails("translate", run, "--nbest", 3, "--beam", 2, code=2, says="--nbest is 3: it can be at most the beam, which is 2")
+    fails("translate", run, "--attention", folder / "a.png", code=2, says=".svg, .txt or .h5")
+    fails("translate", run, "--beam", 0, code=2, says="--beam takes a whole number from 1 to 10000")
+    plain = trained(folder, "--attention", "none", name="plain")
+    fails("translate", plain, "--attention", folder / "a.svg", stdin=b"1\n", says="a model without attention")
+    fails("translate", plain, "--coverage-penalty", 1, stdin=b"1\n", says="attention")
+    expect(not (folder / "a.svg").exists(), "a file was left behind")
+
+
+def attention_goes_to_a_file_of_each_ending(folder):
+    run = trained(folder, "--lr", 0.02, epochs=10)
+    plain = best_of(run)
+    for ending in ["svg", "txt", "h5"]:
+        expect(best_of(run, "--attention", folder / f"a.{ending}") == plain, "the translation is another one")
+    picture = xml.etree.ElementTree.parse(folder / "a.svg").getroot()
+    texts = "".join(picture.itertext())
+    for token in ["4", "</s>", *plain[0].split()]:
+        expect(token in texts, f"{token} is not in the picture")
+    expect("one" in (folder / "a.txt").read_text(), (folder / "a.txt").read_text())
+    dump = subprocess.run(["h5dump", "-n", str(folder / "a.h5")], capture_output=True, text=True, timeout=60).stdout
+    expect("/attention/00002/weights" in dump, dump)
+
+
+def attention_takes_the_place_of_no_input(folder):
+    run = trained(folder)
+    text = write(folder / "lines.txt", "1 4\n")
+    fails("translate", run, text, "--attention", text, says="this is the file that is to be translated")
+    expect(text.read_text() == "1 4\n", "the input was lost")
+
+
+def unknown_words_are_taken_from_where_the_model_looked(folder):
+    words, lines = "zero one two three four five six seven eight nine".split(), []
+    for i in range(400):  # digits, and a name that comes once, at each place: to be read out
+        source = list(str(i * 37 % 900 + 100))
+        target = [words[int(digit)] for digit in source]
+        source.insert(i % 4, f"name{i}")
+        target.insert(i % 4, f"name{i}")
+        lines.append(f"{' '.join(source)}\t{' '.join(target)}\n")
+    data = write(folder / "names.tsv", "".join(lines))
+    run = folder / "run"
+    succeeds("train", "translate", "--train", data, "--out", run, "--embed", 24, "--hidden", 32, "--batch", 8, "--epochs",
+             25, "--lr", 0.01, "--dropout", 0, "--tokenizer", "words", "--min-frequency", 2, "--quiet")
+    asked = ["4 zoe 2 7", "5 1 8 max"]
+    expect(best_of(run, lines=asked) == ["four zoe two seven", "five one eight max"], best_of(run, lines=asked))
+    expect(best_of(run, "--keep-unknown", lines=asked)[0] == "four <unk> two seven", "--keep-unknown")
+
+
+def presets_are_defaults_that_options_override(folder):
+    data = tiny_pairs(folder / "train.tsv")
+    for preset, dropout in [("small", "0.5"), ("base", "0.4"), ("large", "0.2")]:
+        run = folder / preset
+        succeeds("train", "translate", "--hidden", 7, "--train", data, "--out", run, "--preset", preset, "--embed", 6,
+                 "--steps", 1, "--quiet")
+        shown = succeeds("inspect", run).out
+        for name, value in [("embed", "6"), ("hidden", "7"), ("dropout", dropout), ("tying", "target")]:
+            expect(any(line.split()[-2:] == [name, value] or f"{name}" in line and value in line.split()
+                       for line in shown.splitlines()), f"{name} {value} is not in", shown)
+
+
+def flags_can_be_taken_back(folder):
+    run = trained(folder, "--no-bidirectional")
+    expect(any("bidirectional" in line and line.split()[-1] == "0" for line in succeeds("inspect", run).out.splitlines()),
+           succeeds("inspect", run))
+    fails("train", "translate", "--no-hidden", code=2, says="there is no option '--no-hidden'")
+
+
+def every_kind_of_model_trains_and_translates(folder):
+    for number, options in enumerate([
+            ["--attention", "dot"], ["--attention", "general", "--input-feeding", "--coverage"],
+            ["--attention", "dot", "--cell", "gru-reset-after", "--layers", 2],
+            ["--coverage", "--layers", 2, "--tie", "target"], ["--tie", "all"], ["--readout", -1],
+            ["--attention", "none", "--tie", "target"], ["--attention", "none", "--layers", 2]]):
+        run = trained(folder, *options, name=f"run{number}")
+        expect(len(best_of(run, "--beam", 3)) == 2, options)
+        succeeds("evaluate", run, "--data", folder / "train.tsv")
+    fails("train", "translate", "--train", folder / "train.tsv", "--out", folder / "no", "--input-feeding", "--quiet",
+          says="input feeding belongs to dot and general attention")
+
+
+def scheduled_sampling_goes_on_to_the_same_bits(folder):
+    data = tiny_pairs(folder / "train.tsv")
+    common = ["train", "translate", "--train", data, *TINY, "--tokenizer", "words", "--quiet", "--attention", "general",
+              "--input-feeding", "--sampling", "linear", "--sampling-rate", 0.5, "--epochs", 6]
+    succeeds(*common, "--out", folder / "straight")
+    child = subprocess.Popen([harness.PROGRAM, *map(str, common), "--out", str(folder / "run")], stderr=subprocess.DEVNULL)
+    harness.wait_until(lambda: (folder / "run" / "last.h5").exists() or child.poll() is not None)
+    child.kill()
+    child.wait()
+    succeeds("resume", folder / "run")
+    different = differing(folder / "run" / "last.h5", folder / "straight" / "last.h5")
+    expect(not different, different)
+    plain = trained(folder, name="plain", epochs=6)
+    expect(differing(plain / "last.h5", folder / "straight" / "last.h5"), "sampling changes nothing")
+
+
+def a_terminal_is_asked_for_sentences(folder):
+    run = trained(folder)
+    master, slave = pty.openpty()
+    child = subprocess.Popen([harness.PROGRAM, "translate", str(run)], stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    seen = b""
+    os.write(master, b"1 4\n")
+    while seen.count(b"> ") < 2:
+        seen += os.read(master, 1024)
+    os.write(master, b"\x04")
+    expect(child.wait(timeout=60) == 0, seen)
+    os.close(master)
+    translation = best_of(run, lines=["1 4"])[0]
+    expect(translation.encode() in seen, seen, translation)
+    expect("> " not in Run("translate", run, stdin=b"1 4\n").err, "a pipe is asked, too")
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)
+    harness.main([nbest_comes_best_first_with_scores, beam_of_one_is_greedy, wrong_decoding_options_are_refused,
+                  attention_goes_to_a_file_of_each_ending, attention_takes_the_place_of_no_input,
+                  unknown_words_are_taken_from_where_the_model_looked, presets_are_defaults_that_options_override,
+                  flags_can_be_taken_back, every_kind_of_model_trains_and_translates,
+                  scheduled_sampling_goes_on_to_the_same_bits, a_terminal_is_asked_for_sentences])
