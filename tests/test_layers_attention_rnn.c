@@ -418,6 +418,81 @@ END_TEST
 
 /* ---- errors ---- */
 
+START_TEST(wrong_config_fails_with_a_sentence_and_declares_nothing)
+{
+    static const struct {
+        tg_attention_rnn_config config;
+        int I, H, M;
+        tg_status status;
+        const char *says;
+    } wrong[] = {
+        { { .cell = TG_GRU }, 3, 4, 4, TG_ERR_ARGUMENT, "no attention of kind 0" },
+        { { .attention = { .kind = (tg_attention_kind)5 } }, 3, 4, 4, TG_ERR_ARGUMENT, "of kind 5" },
+        { { .cell = (tg_cell)7, .attention = { TG_ATTENTION_DOT } }, 3, 4, 4, TG_ERR_ARGUMENT, "no cell 7" },
+        { { .attention = { TG_ATTENTION_DOT } }, 3, 4, 5, TG_ERR_SHAPE, "they are 4 and 5" },
+        { { .attention = { TG_ATTENTION_DOT } }, 0, 4, 4, TG_ERR_ARGUMENT, "input size 0" },
+        { { .attention = { TG_ATTENTION_GENERAL } }, 3, -1, 4, TG_ERR_ARGUMENT, "hidden size -1" },
+        { { .attention = { TG_ATTENTION_ADDITIVE } }, 3, 4, 0, TG_ERR_ARGUMENT, "memory size 0" },
+        { { .attention = { TG_ATTENTION_ADDITIVE } },
+          3,
+          4,
+          INT_MAX,
+          TG_ERR_ARGUMENT,
+          "memory size 2147483647" },
+        { { .attention = { TG_ATTENTION_GENERAL } },
+          INT_MAX,
+          4,
+          4,
+          TG_ERR_ARGUMENT,
+          "input size 2147483647" },
+        { { .attention = { TG_ATTENTION_ADDITIVE, .units = -3 } }, 3, 4, 4, TG_ERR_ARGUMENT, "-3 units" },
+        { { .attention = { TG_ATTENTION_DOT }, .attentional = -2 },
+          3,
+          4,
+          4,
+          TG_ERR_ARGUMENT,
+          "attentional size -2" },
+        { { .attention = { TG_ATTENTION_ADDITIVE }, .input_feeding = true },
+          3,
+          4,
+          4,
+          TG_ERR_ARGUMENT,
+          "input feeding" },
+        { { .attention = { TG_ATTENTION_ADDITIVE }, .attentional = 3 },
+          3,
+          4,
+          4,
+          TG_ERR_ARGUMENT,
+          "attentional" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        tg_context *cx = tg_context_new(NULL);
+        tg_params *ps = tg_params_new(cx);
+        tg_tape *t = tg_tape_new(cx);
+        tg_attention_rnn *l =
+            tg_attention_rnn_new(ps, "d", wrong[i].I, wrong[i].H, wrong[i].M, &wrong[i].config);
+        assert_fails(cx, wrong[i].status, wrong[i].says);
+        ck_assert_msg(tg_params_count(ps) == 0, "'%s' left %d parameters", wrong[i].says,
+                      tg_params_count(ps));
+        const tg_real x[4] = { 0 };
+        for (int again = 0; again < 2; again++) { /* born in error, it keeps failing */
+            tg_tape_begin(t, TG_EVAL);
+            tg_tensor *in = tg_input(t, 3, (int[]){ 1, 1, 4 }, x);
+            tg_attention_state out;
+            tg_attention_rnn_memory(l, t, in, NULL);
+            assert_fails(cx, TG_ERR_STATE, "could not be made");
+            const tg_attended y =
+                tg_attention_rnn_run(l, t, in, NULL, &(tg_memory){ in, in, NULL }, NULL, &out);
+            assert_fails(cx, TG_ERR_STATE, "could not be made");
+            ck_assert(y.output && y.context && y.attentional && y.weights && out.h);
+            tg_attention_rnn_run(NULL, t, in, NULL, NULL, NULL, NULL);
+            assert_fails(cx, TG_ERR_STATE, "could not be made");
+        }
+        tg_context_free(cx);
+    }
+}
+END_TEST
+
 START_TEST(wrong_arguments_fail_with_their_numbers_and_harm_nothing)
 {
     enum { T = 2, B = 3, S = 4 };
@@ -618,5 +693,6 @@ TG_TEST_MAIN("layers/attention_rnn", steps_with_carried_state_equal_the_run,
              no_state_before_is_a_state_of_zeros, padded_batches_equal_unpadded_single_rows,
              gradient_of_the_state_after_a_row_of_length_zero_goes_straight_back,
              padding_of_memory_and_input_is_not_looked_at, parameters_have_the_documented_names_and_shapes,
+             wrong_config_fails_with_a_sentence_and_declares_nothing,
              wrong_arguments_fail_with_their_numbers_and_harm_nothing,
              same_bits_for_1_2_3_and_8_workers_and_on_every_repeat, steady_training_step_allocates_nothing)
