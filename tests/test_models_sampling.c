@@ -230,6 +230,11 @@ START_TEST(wrong_sampling_fails_with_a_sentence_and_poisons_nothing)
     r.source_lengths[2] = S + 1;
     ck_assert_int_eq(tg_encoder_decoder_sample(s.m, &r.batch, 0.5, mixed), TG_ERR_ARGUMENT);
     ragged_make(&r, s.cx, V, V);
+    for (int probability = 0; probability < 2; probability++) { /* far outside the table */
+        r.target_in[B] = 1000000000 + V;
+        ck_assert_int_eq(tg_encoder_decoder_sample(s.m, &r.batch, 0.1 * probability, mixed), TG_ERR_ARGUMENT);
+        ck_assert_ptr_nonnull(strstr(tg_context_message(s.cx), "id 1000000013 at step 1 of row 0"));
+    }
     ck_assert(tg_context_ok(s.cx));
     ragged_make(&r, s.cx, V, V);
     sample(&s, &r.batch, 0.5, mixed);
