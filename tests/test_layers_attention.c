@@ -242,6 +242,32 @@ START_TEST(padding_of_the_memory_is_not_looked_at)
 }
 END_TEST
 
+START_TEST(parameters_of_attention_learn_where_query_and_memory_do_not)
+{
+    static fixture f;
+    for (int c = 0; c < CASES; c++) {
+        tg_real *gradients[2];
+        size_t n;
+        fixture_new(&f, c);
+        for (int apart = 0; apart < 2; apart++) {
+            tg_params_zero_gradients(f.ps);
+            tg_tape_begin(f.t, TG_TRAIN);
+            tg_tensor *query = tg_input(f.t, 3, (int[]){ f.T, f.B, f.Q }, f.query),
+                      *rows = tg_input(f.t, 3, (int[]){ f.S, f.B, f.M }, f.memory);
+            if (apart) query = tg_detach(f.t, query), rows = tg_detach(f.t, rows);
+            const tg_memory memory = tg_attention_memory(f.l, f.t, rows, f.lengths);
+            tg_tensor *y = tg_attention_run(f.l, f.t, query, &memory, NULL);
+            ck_assert_int_eq(tg_tape_backward_from(f.t, 1, &y, (const tg_real *const[]){ f.dc }), TG_OK);
+            gradients[apart] = gradients_of(f.ps, &n);
+        }
+        ck_assert(!memcmp(gradients[0], gradients[1], n * sizeof **gradients));
+        free(gradients[0]);
+        free(gradients[1]);
+        tg_context_free(f.cx);
+    }
+}
+END_TEST
+
 START_TEST(parameters_of_attention_have_the_documented_names_and_shapes)
 {
     static const struct {
@@ -406,6 +432,7 @@ END_TEST
 
 TG_TEST_MAIN("layers/attention", contexts_and_weights_are_those_of_a_plain_loop,
              scores_far_apart_and_large_give_finite_weights, padding_of_the_memory_is_not_looked_at,
+             parameters_of_attention_learn_where_query_and_memory_do_not,
              parameters_of_attention_have_the_documented_names_and_shapes,
              parameters_of_attention_start_as_documented,
              attention_of_wrong_config_fails_with_a_sentence_and_declares_nothing,

@@ -359,6 +359,40 @@ START_TEST(padding_of_memory_and_input_is_not_looked_at)
 }
 END_TEST
 
+START_TEST(parameters_learn_where_input_memory_and_state_do_not)
+{
+    enum { T = 4, B = 3, S = 5 };
+    const int lengths[B] = { 4, 2, 0 };
+    for (int c = 0; c < CONFIGS; c++)
+        for (int ragged = 0; ragged < 2; ragged++) {
+            fixture f = fixture_new(c);
+            arrays a = arrays_new(&f, T, B, S);
+            tg_real *gradients[2];
+            size_t n;
+            for (int apart = 0; apart < 2; apart++) {
+                outcome o = begin(&f, &a);
+                if (apart) {
+                    o.x = tg_detach(f.t, o.x), o.rows = tg_detach(f.t, o.rows);
+                    o.h0 = tg_detach(f.t, o.h0);
+                }
+                tg_params_zero_gradients(f.ps);
+                const tg_memory memory = tg_attention_rnn_memory(f.l, f.t, o.rows, NULL);
+                o.y = tg_attention_rnn_run(f.l, f.t, o.x, ragged ? lengths : NULL, &memory,
+                                           &(tg_attention_state){ .h = o.h0 }, NULL);
+                ck_assert_int_eq(tg_tape_backward_from(f.t, 2, (tg_tensor *[]){ o.y.output, o.y.context },
+                                                       (const tg_real *const[]){ a.dy, a.dc }),
+                                 TG_OK);
+                gradients[apart] = gradients_of(f.ps, &n);
+            }
+            ck_assert(!memcmp(gradients[0], gradients[1], n * sizeof **gradients));
+            free(gradients[0]);
+            free(gradients[1]);
+            arrays_free(&a);
+            tg_context_free(f.cx);
+        }
+}
+END_TEST
+
 /* ---- names ---- */
 
 #define FORWARD(n)                                                                                           \
@@ -692,7 +726,9 @@ END_TEST
 TG_TEST_MAIN("layers/attention_rnn", steps_with_carried_state_equal_the_run,
              no_state_before_is_a_state_of_zeros, padded_batches_equal_unpadded_single_rows,
              gradient_of_the_state_after_a_row_of_length_zero_goes_straight_back,
-             padding_of_memory_and_input_is_not_looked_at, parameters_have_the_documented_names_and_shapes,
+             padding_of_memory_and_input_is_not_looked_at,
+             parameters_learn_where_input_memory_and_state_do_not,
+             parameters_have_the_documented_names_and_shapes,
              wrong_config_fails_with_a_sentence_and_declares_nothing,
              wrong_arguments_fail_with_their_numbers_and_harm_nothing,
              same_bits_for_1_2_3_and_8_workers_and_on_every_repeat, steady_training_step_allocates_nothing)
