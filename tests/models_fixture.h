@@ -33,22 +33,26 @@ static inline void shake(tg_params *ps, const tg_context *cx, double scale)
     }
 }
 
-static inline small_model small_model_new(uint64_t seed, tg_cell cell, int layers, tg_real dropout)
+static inline small_model small_model_of(tg_context *cx, tg_encoder_decoder_config config)
 {
-    small_model s = { .cx = tg_context_new(&(tg_context_config){ .seed = seed }) };
-    s.ps = tg_params_new(s.cx);
-    s.config = (tg_encoder_decoder_config){ .source_vocabulary = 11,
-                                            .target_vocabulary = 13,
-                                            .embed = 5,
-                                            .hidden = 7,
-                                            .layers = layers,
-                                            .cell = cell,
-                                            .dropout = dropout };
+    small_model s = { .cx = cx, .ps = tg_params_new(cx), .config = config };
     s.m = tg_encoder_decoder_new(s.ps, &s.config);
     s.t = tg_tape_new(s.cx);
     shake(s.ps, s.cx, 0.7);
     ck_assert_msg(tg_context_ok(s.cx), "%s", tg_context_message(s.cx));
     return s;
+}
+
+static inline small_model small_model_new(uint64_t seed, tg_cell cell, int layers, tg_real dropout)
+{
+    return small_model_of(tg_context_new(&(tg_context_config){ .seed = seed }),
+                          (tg_encoder_decoder_config){ .source_vocabulary = 11,
+                                                       .target_vocabulary = 13,
+                                                       .embed = 5,
+                                                       .hidden = 7,
+                                                       .layers = layers,
+                                                       .cell = cell,
+                                                       .dropout = dropout });
 }
 
 /* Ragged on both sides: rows of S 1..6, T 1..5 tokens, </s> included. */

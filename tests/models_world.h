@@ -70,14 +70,18 @@ static inline void world_free(world *w)
 }
 
 /* A translator that knows nothing, but says a lot. */
-static inline tg_translator babbler(world *w, tg_cell cell, int layers)
+static inline tg_translator babbler_of(world *w, const tg_encoder_decoder_config *config)
 {
     tg_translator tr;
-    const tg_encoder_decoder_config config = { .embed = 8, .hidden = 16, .layers = layers, .cell = cell };
-    ck_assert_msg(tg_translator_new(w->cx, w->source, w->target, &config, &tr) == TG_OK, "%s",
+    ck_assert_msg(tg_translator_new(w->cx, w->source, w->target, config, &tr) == TG_OK, "%s",
                   tg_context_message(w->cx));
     shake(tr.params, w->cx, 0.8);
     return tr;
+}
+static inline tg_translator babbler(world *w, tg_cell cell, int layers)
+{
+    return babbler_of(
+        w, &(tg_encoder_decoder_config){ .embed = 8, .hidden = 16, .layers = layers, .cell = cell });
 }
 
 /* SENTENCES of 0..7 words each, some of them never seen. */
@@ -105,6 +109,40 @@ static inline tg_archive *put(const tg_translator *tr, tg_context *cx)
     tg_archive *a = tg_archive_new(cx);
     ck_assert_msg(tg_translator_put(tr, a) == TG_OK, "%s", tg_context_message(cx));
     return a;
+}
+
+/* A copy of a with another value at path, or (kind 0) without it. */
+typedef struct change {
+    const char *path;
+    char kind; /* i n t, or 0: leave it out */
+    int64_t integer;
+    double number;
+    const char *text;
+    const char *says;
+} change;
+
+static inline tg_archive *changed(tg_context *cx, const tg_archive *a, const change *c)
+{
+    tg_archive *b = tg_archive_new(cx);
+    for (int i = 0; i < tg_archive_count(a); i++) {
+        tg_entry e;
+        tg_archive_entry(a, i, &e);
+        if (!strcmp(e.path, c->path)) {
+            if (c->kind == 'i') tg_archive_put_integer(b, e.path, c->integer);
+            if (c->kind == 'n') tg_archive_put_number(b, e.path, c->number);
+            if (c->kind == 't') tg_archive_put_text(b, e.path, c->text);
+        } else if (e.array && e.type == TG_TEXT) {
+            tg_archive_put_texts(b, e.path, e.dim[0], e.data);
+        } else if (e.type == TG_INT64) {
+            tg_archive_put_integer(b, e.path, *(const int64_t *)e.data);
+        } else if (e.type == TG_FLOAT64) {
+            tg_archive_put_number(b, e.path, *(const double *)e.data);
+        } else {
+            tg_archive_put_text(b, e.path, e.data);
+        }
+    }
+    ck_assert_int_eq(tg_archive_status(b), TG_OK);
+    return b;
 }
 
 #endif

@@ -2,70 +2,13 @@
  *
  * In double everything, and all parameters after ten steps of each optimizer, within 1e-11; in float
  * outputs, loss and gradients within 1e-5 of each tensor's largest element. */
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-#include <tidegate/tidegate.h>
+#include "golden_fixture.h"
 
-#include "check_main.h"
-
-enum { T = 5, B = 4, I = 3, H = 6, L = 2, V = 4, STEPS = 10, MOST_ARRAYS = 400, MOST = 256 };
-
-typedef struct array {
-    char name[96];
-    size_t n;
-    tg_real value[MOST];
-} array;
-
-typedef struct golden {
-    int n;
-    array array[MOST_ARRAYS];
-} golden;
-
-static void read_golden(golden *g, const char *variant)
-{
-    static char line[65536];
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s.txt", GOLDEN_FOLDER, variant);
-    FILE *file = fopen(path, "r");
-    ck_assert_msg(file != NULL, "cannot open %s", path);
-    for (g->n = 0; fgets(line, sizeof line, file); g->n++) {
-        ck_assert_int_lt(g->n, MOST_ARRAYS);
-        array *a = &g->array[g->n];
-        char *equals = strstr(line, " = ");
-        ck_assert_ptr_nonnull(equals);
-        ck_assert_int_eq(sscanf(line, "%95s", a->name), 1);
-        a->n = 0;
-        for (char *p = equals + 2, *end;; p = end) {
-            const double v = strtod(p, &end);
-            if (end == p) break;
-            ck_assert_uint_lt(a->n, MOST);
-            a->value[a->n++] = (tg_real)v;
-        }
-    }
-    fclose(file);
-}
-
-static const array *find(const golden *g, const char *prefix, const char *name)
-{
-    char whole[160];
-    snprintf(whole, sizeof whole, "%s%s", prefix, name);
-    for (int i = 0; i < g->n; i++)
-        if (!strcmp(g->array[i].name, whole)) return &g->array[i];
-    ck_abort_msg("the golden file has no '%s'", whole);
-    return NULL;
-}
+enum { T = 5, B = 4, I = 3, H = 6, L = 2, V = 4, STEPS = 10 };
 
 static void assert_close(const array *wanted, const tg_real *got, size_t n)
 {
-    double largest = 0;
-    ck_assert_uint_eq(wanted->n, n);
-    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)wanted->value[i]));
-    const double bound = sizeof(tg_real) == 8 ? 1e-11 : 1e-5 * largest;
-    for (size_t i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)got[i] - (double)wanted->value[i]) <= bound,
-                      "%s[%zu] is %.15g, PyTorch has %.15g", wanted->name, i, (double)got[i],
-                      (double)wanted->value[i]);
+    assert_within(wanted, got, n, sizeof(tg_real) == 8 ? 1e-11 : 1e-5 * largest_of(wanted));
 }
 
 typedef struct model {

@@ -59,40 +59,6 @@ START_TEST(opening_what_is_no_translator_says_so_with_the_path)
 }
 END_TEST
 
-/* A copy of a with another value at path, or (kind 0) without it. */
-typedef struct change {
-    const char *path;
-    char kind; /* i n t, or 0: leave it out */
-    int64_t integer;
-    double number;
-    const char *text;
-    const char *says;
-} change;
-
-static tg_archive *changed(tg_context *cx, const tg_archive *a, const change *c)
-{
-    tg_archive *b = tg_archive_new(cx);
-    for (int i = 0; i < tg_archive_count(a); i++) {
-        tg_entry e;
-        tg_archive_entry(a, i, &e);
-        if (!strcmp(e.path, c->path)) {
-            if (c->kind == 'i') tg_archive_put_integer(b, e.path, c->integer);
-            if (c->kind == 'n') tg_archive_put_number(b, e.path, c->number);
-            if (c->kind == 't') tg_archive_put_text(b, e.path, c->text);
-        } else if (e.array && e.type == TG_TEXT) {
-            tg_archive_put_texts(b, e.path, e.dim[0], e.data);
-        } else if (e.type == TG_INT64) {
-            tg_archive_put_integer(b, e.path, *(const int64_t *)e.data);
-        } else if (e.type == TG_FLOAT64) {
-            tg_archive_put_number(b, e.path, *(const double *)e.data);
-        } else {
-            tg_archive_put_text(b, e.path, e.data);
-        }
-    }
-    ck_assert_int_eq(tg_archive_status(b), TG_OK);
-    return b;
-}
-
 START_TEST(wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothing)
 {
     static const change wrong[] = {

@@ -17,21 +17,20 @@ const char *tg_attention_kind_name(tg_attention_kind kind)
 
 /* ---- making ---- */
 
-static bool config_holds(tg_context *cx, const char *name, int Q, int M, const tg_attention_config *c)
+bool tg__attention_holds(tg_context *cx, const char *who, const char *name, int Q, int M,
+                         const tg_attention_config *c)
 {
     if (cx->status) return false;
     if (c->kind < TG_ATTENTION_ADDITIVE || c->kind > TG_ATTENTION_GENERAL)
-        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_attention_new: '%s': there is no attention of kind %d", name,
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "%s: '%s': there is no attention of kind %d", who, name,
                         (int)c->kind);
     else if (Q < 1 || M < 1 || c->units < 0)
-        tg_context_fail(cx, TG_ERR_ARGUMENT,
-                        "tg_attention_new: '%s': query size %d, memory size %d, %d units", name, Q, M,
-                        c->units);
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "%s: '%s': query size %d, memory size %d, %d units", who, name,
+                        Q, M, c->units);
     else if (c->kind == TG_ATTENTION_DOT && Q != M)
         tg_context_fail(
             cx, TG_ERR_SHAPE,
-            "tg_attention_new: '%s': dot takes queries and memory of one size, they are %d and %d: "
-            "general takes any",
+            "%s: '%s': dot takes queries and memory of one size, they are %d and %d: general takes any", who,
             name, Q, M);
     return !cx->status;
 }
@@ -48,7 +47,7 @@ tg_attention *tg_attention_new(tg_params *ps, const char *name, int Q, int M,
 {
     const tg_attention_config c = config ? *config : (tg_attention_config){ 0 };
     const tg_init glorot = { TG_INIT_GLOROT, 0 }, zeros = { TG_INIT_ZEROS, 0 };
-    if (!config_holds(ps->cx, name, Q, M, &c)) return &nil_attention;
+    if (!tg__attention_holds(ps->cx, "tg_attention_new", name, Q, M, &c)) return &nil_attention;
     tg_attention *l = tg__arena_zeroed(&ps->memory, sizeof *l);
     char *copy = tg__arena_take(&ps->memory, strlen(name) + 1);
     if (!l || !copy) return &nil_attention;

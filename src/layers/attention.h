@@ -13,6 +13,10 @@ struct tg_attention {
     tg_tensor *W_q, *W_k, *v, *w; /* NULL: the kind has none */
 };
 
+/* Can such a layer be made? False: the context remembers a sentence that begins with who. */
+bool tg__attention_holds(tg_context *cx, const char *who, const char *name, int Q, int M,
+                         const tg_attention_config *c);
+
 /* Lengths, or S for every row, on the tape: (B). NULL: one is out of range, or out of memory; the context
  * remembers. */
 const int *tg__attention_lengths(tg_tape *t, const char *who, const tg_memory *memory);

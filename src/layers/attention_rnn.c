@@ -15,24 +15,28 @@ static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
 
 /* ---- making ---- */
 
-static bool config_holds(tg_context *cx, const char *name, int I, int H, const tg_attention_rnn_config *c)
+/* All that can be wrong is looked at before anything is declared: a layer is made whole, or not at all. */
+static bool config_holds(tg_context *cx, const char *name, int I, int H, int M,
+                         const tg_attention_rnn_config *c)
 {
+    static const char who[] = "tg_attention_rnn_new";
+    const int most = INT_MAX / 2; /* of each of two parts */
     const bool after = c->attention.kind != TG_ATTENTION_ADDITIVE;
     if (cx->status) return false;
     if (c->cell != TG_GRU && c->cell != TG_GRU_RESET_AFTER)
-        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_attention_rnn_new: '%s': there is no cell %d", name,
-                        (int)c->cell);
-    else if (I < 1 || H < 1 || H > INT_MAX / 8 || c->attentional < 0)
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "%s: '%s': there is no cell %d", who, name, (int)c->cell);
+    else if (I < 1 || I > most || H < 1 || H > INT_MAX / 8 || M > most || c->attentional < 0 ||
+             c->attentional > most)
         tg_context_fail(cx, TG_ERR_ARGUMENT,
-                        "tg_attention_rnn_new: '%s': input size %d, hidden size %d, attentional size %d",
-                        name, I, H, c->attentional);
+                        "%s: '%s': input size %d, hidden size %d, memory size %d, attentional size %d", who,
+                        name, I, H, M, c->attentional);
     else if (!after && (c->input_feeding || c->attentional))
         tg_context_fail(
             cx, TG_ERR_ARGUMENT,
-            "tg_attention_rnn_new: '%s': additive attention feeds its context: input feeding and an "
-            "attentional vector belong to dot and general",
-            name);
-    return !cx->status;
+            "%s: '%s': additive attention feeds its context: input feeding and an attentional vector belong "
+            "to dot and general",
+            who, name);
+    return tg__attention_holds(cx, who, name, H, M, &c->attention);
 }
 
 static bool declare_all(tg_attention_rnn *l)
@@ -64,7 +68,7 @@ tg_attention_rnn *tg_attention_rnn_new(tg_params *ps, const char *name, int I, i
                                        const tg_attention_rnn_config *config)
 {
     const tg_attention_rnn_config c = config ? *config : (tg_attention_rnn_config){ 0 };
-    if (!config_holds(ps->cx, name, I, H, &c)) return &nil_attention_rnn;
+    if (!config_holds(ps->cx, name, I, H, M, &c)) return &nil_attention_rnn;
     tg_attention_rnn *l = tg__arena_zeroed(&ps->memory, sizeof *l);
     char *copy = tg__arena_take(&ps->memory, strlen(name) + 1);
     if (!l || !copy) return &nil_attention_rnn;

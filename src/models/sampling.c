@@ -39,6 +39,21 @@ static tg_status choose(tg_encoder_decoder *m, decoder *d, const tg_pair_batch *
     return s;
 }
 
+/* The decoder looks words up without a check of its own. */
+static tg_status check_words(tg_context *cx, const tg_pair_batch *batch, int V)
+{
+    for (int k = 0; k < batch->T; k++)
+        for (int b = 0; b < batch->B; b++) {
+            const int id = batch->target_in[(size_t)k * (size_t)batch->B + (size_t)b];
+            if (id >= V)
+                return tg_context_note(cx, TG_ERR_ARGUMENT,
+                                       "tg_encoder_decoder_sample: id %d at step %d of row %d, the target "
+                                       "vocabulary has %d words",
+                                       id, k, b, V);
+        }
+    return TG_OK;
+}
+
 tg_status tg_encoder_decoder_sample(tg_encoder_decoder *m, const tg_pair_batch *batch, double probability,
                                     int mixed[])
 {
@@ -50,6 +65,8 @@ tg_status tg_encoder_decoder_sample(tg_encoder_decoder *m, const tg_pair_batch *
                                "tg_encoder_decoder_sample: the probability is %g, must be in 0..1",
                                probability);
     const int B = batch->B;
+    tg_status s = check_words(cx, batch, m->config.target_vocabulary);
+    if (s) return s;
     memcpy(mixed, batch->target_in, (size_t)batch->T * (size_t)B * sizeof *mixed);
     if (probability == 0) return TG_OK;
     decoder *d = tg__decoder_begin(m, m->own, batch->S, B, batch->source, batch->source_lengths, B);
@@ -57,9 +74,7 @@ tg_status tg_encoder_decoder_sample(tg_encoder_decoder *m, const tg_pair_batch *
     if (!room) return tg__status_taken(cx);
     int *row = room, *from = room + B, *word = room + 2 * (size_t)B, n = B;
     for (int b = 0; b < B; b++) row[b] = from[b] = b, word[b] = TG_BEGIN;
-    for (int k = 0; k + 1 < batch->T && n; k++) {
-        const tg_status s = choose(m, d, batch, k, probability, row, from, word, &n, mixed);
-        if (s) return s;
-    }
-    return TG_OK;
+    for (int k = 0; k + 1 < batch->T && n && !s; k++)
+        s = choose(m, d, batch, k, probability, row, from, word, &n, mixed);
+    return s;
 }

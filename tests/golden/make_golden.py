@@ -33,38 +33,56 @@ OPTIMIZERS = {
 }
 
 
-def initial_parameters(reset_after):
+def gru_shapes(prefix, inputs, hidden, reset_after):
     """Named as in a checkpoint; shapes as in the equations, (I,H) a gate."""
-    parameters = {}
+    shapes = {f"{prefix}/W_x{g}": (inputs, hidden) for g in GATES}
+    shapes.update({f"{prefix}/W_h{g}": (hidden, hidden) for g in GATES})
+    shapes.update({f"{prefix}/b_{g}": (hidden,) for g in GATES})
+    shapes.update({f"{prefix}/b_h{g}": (hidden,) for g in GATES if reset_after})
+    return shapes
 
-    def add(name, *shape):
-        parameters[name] = (torch.randn(*shape) * 0.5).requires_grad_()
 
+def initial_parameters(reset_after):
+    shapes = {}
     for layer in range(L):
-        prefix, inputs = f"gru/layer{layer}/forward", H if layer else I
-        for g in GATES:
-            add(f"{prefix}/W_x{g}", inputs, H)
-        for g in GATES:
-            add(f"{prefix}/W_h{g}", H, H)
-        for g in GATES:
-            add(f"{prefix}/b_{g}", H)
-        for g in GATES if reset_after else "":
-            add(f"{prefix}/b_h{g}", H)
-    add("out/W", H, V)
-    add("out/b", V)
-    return parameters
+        shapes.update(gru_shapes(f"gru/layer{layer}/forward", H if layer else I, H, reset_after))
+    shapes.update({"out/W": (H, V), "out/b": (V,)})
+    return {name: (torch.randn(*shape) * 0.5).requires_grad_() for name, shape in shapes.items()}
+
+
+def stacked(p, prefix):
+    """The weights of one direction as PyTorch has them: gates stacked r z n, transposed."""
+    return {name: torch.cat([p[f"{prefix}/{ours}{g}"].T if p[f"{prefix}/{ours}{g}"].dim() == 2 else p[f"{prefix}/{ours}{g}"]
+                             for g in "rzg"])
+            for name, ours in (("weight_ih", "W_x"), ("weight_hh", "W_h"), ("bias_ih", "b_"), ("bias_hh", "b_h"))}
+
+
+def step(p, prefix, x, h):
+    """Cho et al. 2014, eq. 5-8: reset before."""
+    W = {name: p[f"{prefix}/{name}"] for kind in ("W_x", "W_h", "b_") for name in (kind + g for g in GATES)}
+    z = torch.sigmoid(x @ W["W_xz"] + h @ W["W_hz"] + W["b_z"])
+    r = torch.sigmoid(x @ W["W_xr"] + h @ W["W_hr"] + W["b_r"])
+    g = torch.tanh(x @ W["W_xg"] + (r * h) @ W["W_hg"] + W["b_g"])
+    return z * h + (1 - z) * g
+
+
+def array(name, value, text=float.hex):
+    value = value.detach().double()
+    return " ".join([name, *map(str, value.shape), "=", *map(text, value.reshape(-1).tolist())])
+
+
+def write(variant, lines):
+    with open(os.path.join(HERE, variant + ".txt"), "w", encoding="ascii") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def by_nn_gru(p, x, h0):
-    """torch.nn.GRU on packed sequences. Its gates are stacked r z n, its weights transposed."""
+    """torch.nn.GRU on packed sequences."""
     gru = torch.nn.GRU(I, H, L)
     for layer in range(L):
-        prefix = f"gru/layer{layer}/forward"
-        for name, ours in (("weight_ih", "W_x"), ("weight_hh", "W_h"), ("bias_ih", "b_"), ("bias_hh", "b_h")):
-            stacked = torch.cat([p[f"{prefix}/{ours}{g}"].T if p[f"{prefix}/{ours}{g}"].dim() == 2 else p[f"{prefix}/{ours}{g}"]
-                                 for g in "rzg"])
+        for name, value in stacked(p, f"gru/layer{layer}/forward").items():
             del gru._parameters[f"{name}_l{layer}"]
-            setattr(gru, f"{name}_l{layer}", stacked)
+            setattr(gru, f"{name}_l{layer}", value)
     gru._flat_weights = [getattr(gru, name) for name in gru._flat_weights_names]
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor(LENGTHS), enforce_sorted=False)
     y, h = gru(packed, h0)
@@ -72,17 +90,13 @@ def by_nn_gru(p, x, h0):
 
 
 def by_equations(p, x, h0):
-    """Cho et al. 2014, eq. 5-8 (reset before), under autograd; a row that has ended keeps its state."""
+    """Reset before, under autograd; a row that has ended keeps its state."""
     last = []
     for layer in range(L):
-        W = {name.rsplit("/", 1)[1]: value for name, value in p.items() if name.startswith(f"gru/layer{layer}/")}
         h, outputs = h0[layer], []
         for t in range(T):
-            z = torch.sigmoid(x[t] @ W["W_xz"] + h @ W["W_hz"] + W["b_z"])
-            r = torch.sigmoid(x[t] @ W["W_xr"] + h @ W["W_hr"] + W["b_r"])
-            g = torch.tanh(x[t] @ W["W_xg"] + (r * h) @ W["W_hg"] + W["b_g"])
             runs = (torch.tensor(LENGTHS) > t)[:, None]
-            h = torch.where(runs, z * h + (1 - z) * g, h)
+            h = torch.where(runs, step(p, f"gru/layer{layer}/forward", x[t], h), h)
             outputs.append(torch.where(runs, h, torch.zeros(())))
         x = torch.stack(outputs)
         last.append(h)
@@ -106,8 +120,7 @@ def main():
         lines = []
 
         def put(name, value):
-            value = value.detach().double()
-            lines.append(" ".join([name, *map(str, value.shape), "=", *(v.hex() for v in value.reshape(-1).tolist())]))
+            lines.append(array(name, value))
 
         put("x", x)
         put("h0", h0)
@@ -135,8 +148,7 @@ def main():
                 optimizer.step()
             for name, value in q.items():
                 put(f"{kind}:{name}", value)
-        with open(os.path.join(HERE, variant + ".txt"), "w", encoding="ascii") as file:
-            file.write("\n".join(lines) + "\n")
+        write(variant, lines)
         print(variant, "loss", loss.item())
 
 
