@@ -76,8 +76,8 @@ class Race:
             contestant.stop()
 
     def tell(self, rates):
-        """rates: the name of a column -> how much of it is in one piece of work. The last column is the ratio of the
-        first contestant's time to this one's, and so on for all peers."""
+        """rates: the name of a column -> how much of it is in one piece of work. Then, for each peer, how many times as
+        fast as it everyone is."""
         peers = [c for c in self.contestants if c.name.startswith("PyTorch")]
         print(f"{'contestant':<24} {'ms':>10} " + " ".join(f"{name:>16}" for name in rates) +
               "".join(f" {'x ' + c.name:>20}" for c in peers))
@@ -122,9 +122,10 @@ def parameters():
 
 def operations():
     """Of a training step, the peer's; ours are those and the bridge's. Backward costs twice forward."""
-    products = 3 * H * (E + H) + 3 * H * (E + H + H) + 2 * H * H + (H + H + E) * V  # encoder, decoder, W_q W_k, output
-    attention = T * (H + H)  # scores and sums
-    return 6 * T * B * (products + attention)
+    encoder, decoder = 3 * H * (E + H), 3 * H * (E + H + H)
+    attention = 2 * H * H + T * (H + H)  # W_q and W_k, scores and sums
+    output = (H + H + E) * V
+    return 6 * T * B * (encoder + decoder + attention + output)
 
 
 def check_parameters(race):
@@ -134,7 +135,8 @@ def check_parameters(race):
         expected = peer if contestant.name.startswith("PyTorch") else ours
         if found != expected:
             sys.exit(f"compare: {contestant.name} has {found} parameters, expected {expected}")
-    print(f"parameters: PyTorch {peer:,}, tidegate {ours:,} (+{H * H + H:,} bridge, -{2 * H + 1:,} biases of attention)")
+    print(f"parameters: PyTorch {peer:,}, tidegate {ours:,} "
+          f"(+{H * H + H:,} bridge, -{2 * H + 1:,} biases of attention)")
 
 
 def compare_training(options):
@@ -221,12 +223,13 @@ def main():
     gru.set_defaults(run=compare_gru)
     commands.add_parser("training", parents=[common]).set_defaults(run=compare_training)
     decoding = commands.add_parser("decoding", parents=[common])
-    decoding.add_argument("--model", help="a checkpoint, with additive attention and --cell gru-reset-after (default: one "
-                          f"of {V} words, trained on datasets/english-french and kept in BUILD/bench-model)")
-    decoding.add_argument("--data", default=os.path.join(DATA, "test.tsv"), help="parallel text, whose first column is translated")
+    decoding.add_argument("--model", help="a checkpoint with additive attention and --cell gru-reset-after (default: "
+                          f"one of {V} words, trained on datasets/english-french and kept in BUILD/bench-model)")
+    decoding.add_argument("--data", default=os.path.join(DATA, "test.tsv"),
+                          help="parallel text, whose first column is translated")
     decoding.add_argument("--epochs", type=int, default=2, help="that the default model is trained")
-    decoding.add_argument("--most-different", type=int, default=0,
-                          help="fail if more translations differ (a rounding error decides between two words now and then)")
+    decoding.add_argument("--most-different", type=int, default=0, help="fail if more translations differ "
+                          "(a rounding error decides between two words now and then)")
     decoding.set_defaults(run=compare_decoding)
     options = parser.parse_args()
     options.run(options)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A yardstick of quality: what PyTorch learns from the same parallel text, with a model of the same equations and sizes.
+"""A yardstick of quality: what PyTorch learns from the same parallel text, with the same equations and sizes.
 
     torch_translate.py --train FILE --valid FILE --out DIR [--test FILE] [options]
 
@@ -86,7 +86,7 @@ class Batches:
 # ---- learning ----
 
 def initialize(model):
-    """As tidegate: Glorot, orthogonal for each gate's recurrent weights, zeros for biases, N(0, 0.1^2) for embeddings."""
+    """As tidegate: embeddings N(0, 0.1^2), recurrent weights of each gate orthogonal, biases zero, others Glorot."""
     for name, p in model.named_parameters():
         if "embedding" in name:
             nn.init.normal_(p, std=0.1)
@@ -171,8 +171,8 @@ def parse():
     for name in "train", "valid", "out":
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--test")
-    for name, standard in {"min-frequency": 1, "max-length": 100, "embed": 128, "hidden": 256, "readout": 0, "epochs": 14,
-                           "batch": 32, "warmup": 0, "seed": 1, "threads": 0}.items():
+    for name, standard in {"min-frequency": 1, "max-length": 100, "embed": 128, "hidden": 256, "readout": 0,
+                           "epochs": 14, "batch": 32, "warmup": 0, "seed": 1, "threads": 0}.items():
         parser.add_argument("--" + name, type=int, default=standard)
     for name, standard in {"dropout": 0.3, "lr": 3e-3, "clip": 1.0, "label-smoothing": 0.0}.items():
         parser.add_argument("--" + name, type=float, default=standard)
@@ -211,12 +211,12 @@ def main():
     data = Batches(pairs, source_id, target_id, options.batch)
     valid = Batches(read_pairs(options.valid, options.max_length), source_id, target_id, options.batch)
 
-    model = EncoderDecoder(len(source_word), len(target_word), options.embed, options.hidden, options.bidirectional, True,
-                           options.readout, options.tie == "target", options.dropout)
+    model = EncoderDecoder(len(source_word), len(target_word), options.embed, options.hidden, options.bidirectional,
+                           True, options.readout, options.tie == "target", options.dropout)
     initialize(model)
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{len(source_word)} source and {len(target_word)} target tokens, {parameters} parameters, {len(data)} batches "
-          f"an epoch, {torch.get_num_threads()} threads", file=sys.stderr)
+    print(f"{len(source_word)} source and {len(target_word)} target tokens, {parameters} parameters, "
+          f"{len(data)} batches an epoch, {torch.get_num_threads()} threads", file=sys.stderr)
     best, seconds = train(model, data, valid, options)
     result = {"valid_loss": best, "training_seconds": round(seconds, 1), "parameters": parameters}
     if options.test:

@@ -31,18 +31,18 @@ def gates(group, kind):
 
 def copy_gru(group, module, suffix=""):
     for name, kind in ("weight_ih", "W_x"), ("weight_hh", "W_h"), ("bias_ih", "b_"), ("bias_hh", "b_h"):
-        getattr(module, name + suffix).copy_(gates(group, kind).T)
+        getattr(module, name + suffix).copy_(gates(group, kind).t())
 
 
 def copy_linear(group, linear, tied=False):
     if not tied:
-        linear.weight.copy_(matrix(group, "W").T)
+        linear.weight.copy_(matrix(group, "W").t())
     linear.bias.copy_(matrix(group, "b"))
 
 
 def copy_attention(group, attention):
-    attention.query.weight.copy_(matrix(group, "W_q").T)
-    attention.key.weight.copy_(matrix(group, "W_k").T)
+    attention.query.weight.copy_(matrix(group, "W_q").t())
+    attention.key.weight.copy_(matrix(group, "W_k").t())
     attention.v.weight.copy_(matrix(group, "v").unsqueeze(0))
     for linear in attention.query, attention.key, attention.v:
         linear.bias.zero_()
@@ -56,6 +56,8 @@ def settings(file):
             sys.exit(f"{sys.argv[1]}: {name} is {s[name]}, must be {value}")
     if s["tying"] == "all":
         sys.exit(f"{sys.argv[1]}: tying is all, must be none or target")
+    if file["vocabulary"].attrs["source_tokenizer"] != b"words":
+        sys.exit(f"{sys.argv[1]}: tokens are not words")
     return s
 
 
