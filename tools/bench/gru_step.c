@@ -1,31 +1,14 @@
-/* tools/bench/gru_step.c -- one contestant of compare.py: the GRU training step.
+/* tools/bench/gru_step.c -- one contestant of compare.py gru: the GRU training step.
  *
  *     gru_step T B I H threads gru|gru-reset-after
  *
- * Forward, backward to dx, dh0 and all weight gradients, on a dy from outside. Weights change every
- * step. Prints "ready"; then for each line "go MILLISECONDS" on standard input works for so long and
- * prints "MEDIAN COUNT", in seconds: so a driver can hold several contestants and ask them in turn. */
-#include <math.h>
+ * Forward, backward to dx, dh0 and all weight gradients, on a dy from outside. Weights change every step. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tidegate/tidegate.h>
-#include <time.h>
 
-enum { MOST = 100000 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
+#include "contestant.h"
 
 typedef struct bench {
     tg_context *cx;
@@ -37,8 +20,9 @@ typedef struct bench {
     tg_real *dy;
 } bench;
 
-static void step(bench *b)
+static void step(void *user)
 {
+    bench *b = user;
     tg_tape_begin(b->t, TG_TRAIN);
     const tg_state in = { tg_parameter_tensor(b->h0, b->t) };
     tg_tensor *y = tg_rnn_run(b->gru, b->t, tg_parameter_tensor(b->x, b->t), NULL, &in, NULL);
@@ -66,29 +50,14 @@ int main(int argc, char *argv[])
     b.sgd = tg_sgd_new(b.ps, &(tg_sgd_config){ .lr = (tg_real)1e-6 });
     const size_t n = (size_t)T * (size_t)B * (size_t)H;
     b.dy = malloc(n * sizeof *b.dy);
-    double *seconds = malloc(MOST * sizeof *seconds);
-    if (!b.dy || !seconds) return 1;
+    if (!b.dy) return 1;
     for (size_t i = 0; i < n; i++) b.dy[i] = (tg_real)(tg_random_uniform(b.cx, "dy", 0, i) - 0.5);
 
     for (int i = 0; i < 3; i++) step(&b);
-    setvbuf(stdout, NULL, _IOLBF, 0);
     printf("ready OpenBLAS %s, tidegate %s, %d threads\n", tg_blas_core(), tg_simd_variant(),
            tg_context_threads(b.cx));
-    char line[64];
-    while (fgets(line, sizeof line, stdin) && !strncmp(line, "go ", 3)) {
-        const double budget = 1e-3 * atof(line + 3), start = now();
-        int count = 0;
-        for (double at = start; (at - start < budget || count < 3) && count < MOST;) {
-            step(&b);
-            const double after = now();
-            seconds[count++] = after - at;
-            at = after;
-        }
-        qsort(seconds, (size_t)count, sizeof *seconds, ascending);
-        printf("%.9g %d\n", seconds[count / 2], count);
-    }
-    free(seconds);
+    const int result = contestant_serve(step, &b, 3);
     free(b.dy);
     tg_context_free(b.cx);
-    return 0;
+    return result;
 }

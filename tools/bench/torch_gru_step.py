@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""One contestant of compare.py: the training step of PyTorch's nn.GRU (reset-after), as gru_step.c.
+"""One contestant of compare.py gru: the training step of PyTorch's nn.GRU (reset-after), as gru_step.c.
 
     torch_gru_step.py T B I H threads
 """
 import sys
-import time
 
 import torch
+
+from contestant import serve
 
 T, B, I, H, threads = map(int, sys.argv[1:6])
 torch.set_num_threads(threads)
@@ -28,14 +29,4 @@ def step():
 for _ in range(3):
     step()
 print("ready PyTorch", torch.__version__, flush=True)
-for line in sys.stdin:
-    words = line.split()
-    if not words or words[0] != "go":
-        break
-    budget, start, seconds = float(words[1]) * 1e-3, time.perf_counter(), []
-    while time.perf_counter() - start < budget or len(seconds) < 3:
-        before = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - before)
-    seconds.sort()
-    print("%.9g %d" % (seconds[len(seconds) // 2], len(seconds)), flush=True)
+serve(step, 3)
