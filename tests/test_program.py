@@ -176,8 +176,9 @@ def plain_sentences_come_in_and_out(folder):
         joint = ["--lowercase", "--joint-vocabulary"]
         for more in {"words": [[], joint], "bpe": [[], joint, ["--codes", codes]]}.get(tokenizer, [[]]):
             run = folder / "run"
-            succeeds("train", "translate", "--train", data, "--out", run, *TINY, "--hidden", 32, "--dropout", 0, "--epochs",
-                     150, "--checkpoint-every", 1000, "--lr", 0.02, "--tokenizer", tokenizer, "--force", *more)
+            succeeds("train", "translate", "--train", data, "--out", run, *TINY, "--embed", 48, "--hidden", 48, "--dropout", 0,
+                     "--epochs", 200, "--checkpoint-every", 1000, "--schedule", "constant", "--lr", 0.01, "--force",
+                     "--tokenizer", tokenizer, *more)
             codes.rename(folder / "away")  # the checkpoint has all that is needed
             said = succeeds("translate", run, stdin=sources.encode()).out
             (folder / "away").rename(codes)
