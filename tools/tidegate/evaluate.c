@@ -45,9 +45,24 @@ typedef struct tally {
     int64_t exact;
 } tally;
 
-static tg_status count(tally *all, const char *translation, const char *target)
+/* The text as the model would write it: in its normal form, and its case. To be freed. NULL: out of memory. */
+static char *as_written(const tg_tokenizer *k, const char *text)
 {
-    all->exact += tg_exact_match(translation, target);
+    int n;
+    char **token = tg_tokenizer_split(k, text, &n);
+    const size_t bytes = token ? tg_tokenizer_join(k, n, (const char *const *)token, NULL, 0) + 1 : 0;
+    char *written = token ? malloc(bytes) : NULL;
+    if (written) tg_tokenizer_join(k, n, (const char *const *)token, written, bytes);
+    free(token);
+    return written;
+}
+
+static tg_status count(tally *all, const tg_tokenizer *k, const char *translation, const char *target)
+{
+    char *written = as_written(k, target);
+    if (!written) return TG_ERR_MEMORY;
+    all->exact += tg_exact_match(translation, written);
+    free(written);
     return scores_add(&all->scores, translation, 1, &target);
 }
 
@@ -63,7 +78,9 @@ static tg_status count_all(tg_translator *tr, const tg_pairs *pairs, const tg_de
         tg_status s = tg_translator_search(tr, together, source, config, best);
         if (s) return s;
         for (int i = 0; i < together; i++) {
-            if (!s) s = count(all, best[i].text, tg_pairs_target(pairs, first + i));
+            if (!s)
+                s = count(all, tg_vocabulary_tokenizer(tr->target), best[i].text,
+                          tg_pairs_target(pairs, first + i));
             tg_translation_free(&best[i]);
         }
         if (s) return s;
@@ -87,10 +104,11 @@ static int evaluate(tg_context *cx, tg_translator *tr, const settings *given)
                                      .target_tokenizer = tg_vocabulary_tokenizer(tr->target),
                                      .max_length = MOST_TOKENS };
     const tg_decoding_config decoding = decoding_config(&given->decoding);
+    const bool lowercase = tg_tokenizer_settings(config.target_tokenizer).lowercase;
     tg_pairs *pairs;
     tg_pairs_info info;
     double loss, free_running;
-    tally all = { scores_new(cx, given->tokenize, false), 0 };
+    tally all = { scores_new(cx, given->tokenize, lowercase), 0 };
     if (tg_pairs_read(cx, path, &config, &pairs, &info)) return fail_context(cx);
     if (info.too_long)
         warn("%s: %lld pairs longer than %d tokens are left out (the first in line %lld)", path,
