@@ -14,7 +14,7 @@
 
 #include <tidegate/losses.h>
 
-#include "kernels/pointwise.h"
+#include "kernels/softmax.h"
 #include "tensor/tape.h"
 
 enum { PIECE = 1 << 15, CHUNK = 1024, LANES = 8 };
@@ -29,36 +29,6 @@ typedef struct record {
     size_t rows, V;
     int pieces;
 } record;
-
-/* y = exp(x - M), n of them, at most CHUNK. The difference of two finite floats can be -infinity: y is 0. */
-static void exp_minus(const tg_real *x, tg_real M, size_t n, tg_real *y)
-{
-    for (size_t j = 0; j < n; j++) y[j] = x[j] - M;
-    tg__exp(n, y, y);
-}
-
-static tg_real maximum(const tg_real *x, size_t n)
-{
-    tg_real most[LANES], M = x[0];
-    size_t j = 0;
-    for (int k = 0; k < LANES; k++) most[k] = M;
-    for (; j + LANES <= n; j += LANES)
-        for (int k = 0; k < LANES; k++) most[k] = most[k] > x[j + k] ? most[k] : x[j + k];
-    for (; j < n; j++) most[0] = most[0] > x[j] ? most[0] : x[j];
-    for (int k = 0; k < LANES; k++) M = M > most[k] ? M : most[k];
-    return M;
-}
-
-static double total(const tg_real *x, size_t n)
-{
-    double sum[LANES] = { 0 }, all = 0;
-    size_t j = 0;
-    for (; j + LANES <= n; j += LANES)
-        for (int k = 0; k < LANES; k++) sum[k] += (double)x[j + k];
-    for (; j < n; j++) sum[0] += (double)x[j];
-    for (int k = 0; k < LANES; k++) all += sum[k];
-    return all;
-}
 
 /* Sum of x - M: each difference first, since the sums of x and of M may be far larger than their own. */
 static double sum_of_differences(const tg_real *x, tg_real M, size_t n)
@@ -76,14 +46,8 @@ static double sum_of_differences(const tg_real *x, tg_real M, size_t n)
 static double row_loss(const record *r, size_t i)
 {
     const tg_real *x = r->logits->data + i * r->V;
-    const tg_real M = maximum(x, r->V);
-    tg_real e[CHUNK];
-    double Z = 0;
-    for (size_t j = 0; j < r->V; j += CHUNK) {
-        const size_t n = r->V - j < CHUNK ? r->V - j : CHUNK;
-        exp_minus(x + j, M, n, e);
-        Z += total(e, n);
-    }
+    const tg_real M = tg__maximum(r->V, x);
+    const double Z = tg__sum_exp(r->V, x, M);
     r->max[i] = M;
     r->sum[i] = (tg_real)Z;
     double L = log(Z) - (1 - r->smoothing) * ((double)x[r->id[i]] - (double)M);
@@ -111,7 +75,7 @@ static void row_backward(const record *r, size_t i, double g)
     tg_real e[CHUNK];
     for (size_t j = 0; j < r->V; j += CHUNK) {
         const size_t n = r->V - j < CHUNK ? r->V - j : CHUNK;
-        exp_minus(x + j, r->max[i], n, e);
+        tg__exp_minus(n, x + j, r->max[i], e);
         for (size_t k = 0; k < n; k++) dx[j + k] += scale * e[k] - smooth;
     }
     dx[r->id[i]] -= (tg_real)(g * (1 - r->smoothing));

@@ -1,57 +1,16 @@
-/* models/beam_candidates.c -- the most probable next tokens of each hypothesis.
- *
- *     log p_j = (x_j - M) - log sum_k exp(x_k - M),  M the largest logit
- *
- * stable for any finite logits. exp in tg_real, sums in double: an error of some 1e-7 a token. Rows are
- * independent of each other, so any number of threads gives the same bits. */
+/* models/beam_candidates.c -- the most probable next tokens of each hypothesis, by log p of kernels/softmax.h: an
+ * error of some 1e-7 a token. Rows are independent of each other, so any number of threads gives the same bits. */
 #include <math.h>
 
 #include <tidegate/data.h>
 
 #include "core/team.h"
-#include "kernels/pointwise.h"
+#include "kernels/softmax.h"
 #include "models/beam.h"
 
-enum { PIECE = 1 << 15, CHUNK = 1024, LOOK = 64, LANES = 8 };
+enum { PIECE = 1 << 15, LOOK = 64 };
 
 static int minimum(int a, int b) { return a < b ? a : b; }
-
-static tg_real maximum(const tg_real *x, int n)
-{
-    tg_real most[LANES], M = x[0];
-    int j = 0;
-    for (int k = 0; k < LANES; k++) most[k] = M;
-    for (; j + LANES <= n; j += LANES)
-        for (int k = 0; k < LANES; k++) most[k] = most[k] > x[j + k] ? most[k] : x[j + k];
-    for (; j < n; j++) most[0] = most[0] > x[j] ? most[0] : x[j];
-    for (int k = 0; k < LANES; k++) M = M > most[k] ? M : most[k];
-    return M;
-}
-
-static double total(const tg_real *x, int n)
-{
-    double sum[LANES] = { 0 }, all = 0;
-    int j = 0;
-    for (; j + LANES <= n; j += LANES)
-        for (int k = 0; k < LANES; k++) sum[k] += (double)x[j + k];
-    for (; j < n; j++) sum[0] += (double)x[j];
-    for (int k = 0; k < LANES; k++) all += sum[k];
-    return all;
-}
-
-/* log sum_k exp(x_k - M) */
-static double log_sum_exp(const tg_real *x, int V, tg_real M)
-{
-    tg_real e[CHUNK];
-    double Z = 0;
-    for (int j = 0; j < V; j += CHUNK) {
-        const int n = minimum(CHUNK, V - j);
-        for (int k = 0; k < n; k++) e[k] = x[j + k] - M;
-        tg__exp((size_t)n, e, e);
-        Z += total(e, n);
-    }
-    return log(Z);
-}
 
 /* The first that is not finite, or -1. The first loop has no way out, so that it can use vectors. */
 static int not_finite(const tg_real *x, int V)
@@ -106,8 +65,8 @@ static void rows_do(void *argument, size_t first, size_t end)
         int *id = w->k->id + r * (size_t)K;
         double *gain = w->k->gain + r * (size_t)K;
         if ((w->k->bad[r] = not_finite(x, V)) >= 0) continue;
-        const tg_real M = maximum(x, V);
-        const double log_Z = log_sum_exp(x, V, M);
+        const tg_real M = tg__maximum((size_t)V, x);
+        const double log_Z = log(tg__sum_exp((size_t)V, x, M));
         best_tokens(x, V, K, id);
         for (int j = 0; j < K; j++) gain[j] = fmin((double)x[id[j]] - (double)M - log_Z, 0);
     }

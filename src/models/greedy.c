@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "data/data.h"
+#include "kernels/softmax.h"
 #include "models/decoder.h"
 #include "params/params.h"
 
@@ -15,10 +16,8 @@ int tg__best_word(const tg_real *logits, int V)
 
 static double log_softmax(const tg_real *logits, int V, int v)
 {
-    double most = logits[0], sum = 0;
-    for (int k = 1; k < V; k++) most = fmax(most, logits[k]);
-    for (int k = 0; k < V; k++) sum += exp(logits[k] - most);
-    return logits[v] - most - log(sum);
+    const tg_real M = tg__maximum((size_t)V, logits);
+    return (double)logits[v] - (double)M - log(tg__sum_exp((size_t)V, logits, M));
 }
 
 typedef struct decoding {
