@@ -26,6 +26,17 @@ static tg_status build(tg_context *cx, const tg_encoder_decoder_config *c, tg_vo
     return TG_OK;
 }
 
+/* Ids of two vocabularies mean two things, even where there are as many of them. */
+static tg_status check_tying(tg_context *cx, tg_status status, const char *who,
+                             const tg_encoder_decoder_config *c, const tg_vocabulary *source,
+                             const tg_vocabulary *target)
+{
+    if (c->tying != TG_TIE_ALL || source == target) return TG_OK;
+    return tg_context_note(cx, status,
+                           "%s: a tied source embedding takes one vocabulary for both sides, not two of %d",
+                           who, c->source_vocabulary);
+}
+
 tg_status tg_translator_new(tg_context *cx, tg_vocabulary *source, tg_vocabulary *target,
                             const tg_encoder_decoder_config *config, tg_translator *tr)
 {
@@ -37,8 +48,8 @@ tg_status tg_translator_new(tg_context *cx, tg_vocabulary *source, tg_vocabulary
                                source && target ? "not frozen yet" : "missing");
     c.source_vocabulary = tg_vocabulary_size(source);
     c.target_vocabulary = tg_vocabulary_size(target);
-    const tg_status s =
-        tg__encoder_decoder_settle(cx, tg_context_note, TG_ERR_ARGUMENT, "tg_translator_new", &c);
+    tg_status s = tg__encoder_decoder_settle(cx, tg_context_note, TG_ERR_ARGUMENT, "tg_translator_new", &c);
+    if (!s) s = check_tying(cx, TG_ERR_ARGUMENT, "tg_translator_new", &c, source, target);
     return s ? s : build(cx, &c, source, target, tr);
 }
 
@@ -203,6 +214,7 @@ tg_status tg_translator_get(tg_context *cx, const tg_archive *a, tg_translator *
     if ((s = get_config(cx, a, &c))) return s;
     if ((s = get_vocabulary(cx, a, "source", c.source_vocabulary, &source))) return s;
     if ((s = get_target(cx, a, source, c.target_vocabulary, &target))) return s;
+    if ((s = check_tying(cx, TG_ERR_FORMAT, "model", &c, source, target))) return s;
     return build(cx, &c, source, target, tr);
 }
 
