@@ -73,7 +73,8 @@ static inline void world_free(world *w)
 static inline tg_translator babbler_of(world *w, const tg_encoder_decoder_config *config)
 {
     tg_translator tr;
-    ck_assert_msg(tg_translator_new(w->cx, w->source, w->target, config, &tr) == TG_OK, "%s",
+    tg_vocabulary *target = config && config->tying == TG_TIE_ALL ? w->source : w->target;
+    ck_assert_msg(tg_translator_new(w->cx, w->source, target, config, &tr) == TG_OK, "%s",
                   tg_context_message(w->cx));
     shake(tr.params, w->cx, 0.8);
     return tr;

@@ -308,6 +308,20 @@ START_TEST(checkpoint_keeps_every_setting_and_translates_alike)
 }
 END_TEST
 
+START_TEST(tied_source_embedding_takes_one_vocabulary)
+{
+    world w = world_new(5, TG_WORDS, 7);
+    tg_translator tr;
+    const tg_encoder_decoder_config config = { .attention = TG_ATTENTION_ADDITIVE, .tying = TG_TIE_ALL };
+    ck_assert_int_eq(tg_vocabulary_size(w.source), tg_vocabulary_size(w.target));
+    ck_assert_int_eq(tg_translator_new(w.cx, w.source, w.target, &config, &tr), TG_ERR_ARGUMENT);
+    ck_assert_msg(strstr(tg_context_message(w.cx), "one vocabulary for both sides") != NULL, "%s",
+                  tg_context_message(w.cx));
+    ck_assert_int_eq(tg_translator_new(w.cx, w.source, w.source, &config, &tr), TG_OK);
+    world_free(&w);
+}
+END_TEST
+
 START_TEST(archive_from_before_attention_is_a_model_without)
 {
     static const char *const later[] = { "model/attention", "model/bidirectional", "model/input_feeding",
@@ -434,7 +448,7 @@ TG_TEST_MAIN("models/attention", greedy_steps_give_the_log_probabilities_of_the_
              loss_without_padding_is_the_loss_of_all_logits, dropout_acts_on_the_memory_and_in_training_alone,
              contradictory_settings_fail_with_a_sentence, tyings_have_names,
              tied_weights_are_no_parameters_of_their_own_and_learn_from_both_sides,
-             checkpoint_keeps_every_setting_and_translates_alike,
+             checkpoint_keeps_every_setting_and_translates_alike, tied_source_embedding_takes_one_vocabulary,
              archive_from_before_attention_is_a_model_without,
              wrong_settings_of_attention_in_an_archive_fail_with_a_sentence,
              decoding_of_any_kind_allocates_nothing_however_long_the_output)

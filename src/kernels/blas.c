@@ -111,6 +111,6 @@ static void row_sum_piece(void *argument, int piece)
 
 void tg__add_rows(tg_context *cx, int m, int n, const tg_real *A, int A_stride, tg_real *sum)
 {
-    row_sum s = { m, n, (double)m * n > 32768 ? tg__pieces(n, 256) : 1, A_stride, A, sum };
+    row_sum s = { m, n, (double)m * n > 32768 ? tg__pieces(n, 1024) : 1, A_stride, A, sum };
     tg__team_run(cx, s.pieces, row_sum_piece, &s);
 }

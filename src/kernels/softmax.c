@@ -1,7 +1,7 @@
 /* kernels/softmax.c -- see softmax.h. Lanes, so that the compiler can use vectors without changing the order of a sum. */
 #include "kernels/softmax.h"
 
-#include "kernels/pointwise.h"
+#include "kernels/simd/table.h"
 
 enum { CHUNK = 1024, LANES = 8 };
 
@@ -30,8 +30,7 @@ static double total(size_t n, const tg_real *x)
 
 void tg__exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y)
 {
-    for (size_t j = 0; j < n; j++) y[j] = x[j] - M;
-    tg__exp(n, y, y);
+    tg__simd()->exp_minus(n, x, M, y);
 }
 
 double tg__sum_exp(size_t n, const tg_real *x, tg_real M)

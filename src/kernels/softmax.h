@@ -11,7 +11,7 @@
 tg_real tg__maximum(size_t n, const tg_real *x);           /* M */
 double tg__sum_exp(size_t n, const tg_real *x, tg_real M); /* Z */
 
-/* y = exp(x - M). The difference of two finite numbers can be -infinity: y is 0. */
+/* y = exp(x - M), no x above M. The difference of two finite numbers can be -infinity: y is 0. */
 void tg__exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y);
 
 #endif

@@ -91,6 +91,21 @@ size_t tg__first_nonfinite(const tg_real *x, size_t n)
 
 /* ---- tensors on a tape ---- */
 
+static void zero_range(void *x, size_t first, size_t end)
+{
+    memset((char *)x + first, 0, end - first);
+}
+
+/* Large gradients are zeroed by all workers. */
+static tg_real *take_zeros(tg_tape *t, size_t bytes)
+{
+    enum { PIECE = 1 << 20 };
+    if (bytes < 2 * PIECE) return tg__arena_zeroed(&t->memory, bytes);
+    void *x = tg__tape_take(t, bytes);
+    if (x) tg__team_ranges(t->cx, bytes, PIECE, zero_range, x);
+    return x;
+}
+
 tg_tensor *tg__tape_tensor(tg_tape *t, int rank, const int dim[], bool gradient)
 {
     if (describe_bad_shape(t->cx, "a tensor on the tape", rank, dim)) return NULL;
@@ -100,7 +115,7 @@ tg_tensor *tg__tape_tensor(tg_tape *t, int rank, const int dim[], bool gradient)
     if (rank) memcpy(x->dim, dim, (size_t)rank * sizeof *dim);
     const size_t bytes = tg__size(x) * sizeof(tg_real);
     x->data = tg__tape_take(t, bytes);
-    if (gradient && t->mode == TG_TRAIN) x->grad = tg__arena_zeroed(&t->memory, bytes);
+    if (gradient && t->mode == TG_TRAIN) x->grad = take_zeros(t, bytes);
     return t->cx->status ? NULL : x;
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STANDARD_EPOCHS = 14 };
+enum { STANDARD_EPOCHS = 10 };
 static const double adam_rate = 3e-3; /* Adam's and AdamW's, when --lr is not given */
 
 static const char *const optimizer_names[] = { "adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop" };
@@ -53,7 +53,7 @@ const option training_options[] = {
     { "dropout", OPTION_NUMBER, AT(dropout), "0.3", 0, 0.99, NULL, "share of values zeroed while learning", MODEL },
 
     { "epochs", OPTION_INTEGER, AT(epochs), NULL, 0, 1e9, NULL,
-      "passes over the data (default 14, or no limit with\n--steps)", RUN },
+      "passes over the data (default 10, or no limit with\n--steps)", RUN },
     { "steps", OPTION_INTEGER, AT(steps), "0", 0, 1e15, NULL, "stop after so many steps in all; 0: no limit", RUN },
     { "batch", OPTION_INTEGER, AT(batch), "32", 1, 65536, NULL, "pairs a step", MODEL },
     { "optimizer", OPTION_CHOICE, AT(optimizer), "adam", 0, 0, "adam|adamw|sgd|momentum|nesterov|rmsprop",
@@ -88,12 +88,12 @@ const option training_options[] = {
 static const struct preset_value {
     const char *name, *small, *base, *large;
 } preset_values[] = {
-    { "embed", "256", "256", "384" },    { "hidden", "256", "384", "512" },
+    { "embed", "256", "256", "384" },    { "hidden", "256", "320", "512" },
     { "layers", "1", "1", "1" },         { "tie", "target", "target", "target" },
     { "dropout", "0.5", "0.4", "0.2" },  { "label-smoothing", "0.1", "0.1", "0.1" },
-    { "min-frequency", "1", "2", "2" },  { "batch", "32", "64", "64" },
+    { "min-frequency", "1", "2", "2" },  { "batch", "64", "64", "64" },
     { "lr", "0.001", "0.001", "0.001" }, { "warmup", "200", "400", "1000" },
-    { "epochs", "40", "30", "12" },
+    { "epochs", "30", "24", "10" },
 };
 
 const option *training_options_of(int preset)

@@ -15,6 +15,14 @@ POINTWISE(exp_all, exp_)
 POINTWISE(sigmoid_all, sigmoid_)
 POINTWISE(tanh_all, tanh_)
 
+static void exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y)
+{
+    for (size_t i = 0; i < n; i += VL) {
+        const int left = n - i < VL ? (int)(n - i) : VL;
+        store(y + i, left, exp_nonpositive(load(x + i, left) - all(M)));
+    }
+}
+
 /* ---- product with a packed matrix ----
  *
  * A tile of the result, up to TILE rows of A times one panel of two vectors, stays in registers while k
@@ -275,6 +283,7 @@ static void attention_spread(int S, int M, const tg_real *a, const tg_real *dc, 
 const simd_table NAME(SIMD) = {
     .name = STRING(SIMD),
     .exp = exp_all,
+    .exp_minus = exp_minus,
     .sigmoid = sigmoid_all,
     .tanh = tanh_all,
     .panel_columns = 2 * VL,

@@ -13,6 +13,9 @@ typedef struct simd_table {
     void (*sigmoid)(size_t n, const tg_real *x, tg_real *y);
     void (*tanh)(size_t n, const tg_real *x, tg_real *y);
 
+    /* y[i] = exp(x[i] - M), no x[i] above M */
+    void (*exp_minus)(size_t n, const tg_real *x, tg_real M, tg_real *y);
+
     /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B packed as kernels/panels.h says. */
     int panel_columns;
     void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,

@@ -87,6 +87,7 @@ INLINE vec exp_(vec x)
     for (int i = 0; i < VL; i++) x[i] = exp(x[i]);
     return x;
 }
+INLINE vec exp_nonpositive(vec x) { return exp_(x); }
 INLINE vec sigmoid_(vec x)
 {
     for (int i = 0; i < VL; i++) x[i] = x[i] >= 0 ? 1 / (1 + exp(-x[i])) : exp(x[i]) / (1 + exp(x[i]));
@@ -125,6 +126,12 @@ INLINE vec exp_(vec x)
               rest = at_most(at_least(x - inside, 0.0f), 1.0f);
     const vec y = exp_in_range(inside) * choose(rest > all(0), exp_in_range(rest), all(1));
     return choose(x < all(-87.336f), all(0), choose(x > all(88.7228394f), all(INFINITY), y));
+}
+
+/* The same for x <= 0, which cannot overflow. */
+INLINE vec exp_nonpositive(vec x)
+{
+    return choose(x < all(-87.336f), all(0), exp_in_range(at_least(x, -87.336f)));
 }
 
 INLINE vec sigmoid_(vec x) { return 1 / (1 + exp_in_range(at_most(at_least(-x, -87.0f), 87.0f))); }
