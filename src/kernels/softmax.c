@@ -28,10 +28,7 @@ static double total(size_t n, const tg_real *x)
     return all;
 }
 
-void tg__exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y)
-{
-    tg__simd()->exp_minus(n, x, M, y);
-}
+void tg__exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y) { tg__simd()->exp_minus(n, x, M, y); }
 
 double tg__sum_exp(size_t n, const tg_real *x, tg_real M)
 {

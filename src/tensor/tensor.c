@@ -91,10 +91,7 @@ size_t tg__first_nonfinite(const tg_real *x, size_t n)
 
 /* ---- tensors on a tape ---- */
 
-static void zero_range(void *x, size_t first, size_t end)
-{
-    memset((char *)x + first, 0, end - first);
-}
+static void zero_range(void *x, size_t first, size_t end) { memset((char *)x + first, 0, end - first); }
 
 /* Large gradients are zeroed by all workers. */
 static tg_real *take_zeros(tg_tape *t, size_t bytes)

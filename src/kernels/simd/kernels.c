@@ -44,7 +44,8 @@ INLINE void tile(const int rows, int n, int k, const tg_real *A, int A_stride, c
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = all(0);
     for (int p = 0; p < k; p++, panel += 2 * VL) {
         const vec b0 = load(panel, VL), b1 = load(panel + VL, VL);
-        for (int line = 0; line < 2 * VECTOR_BYTES; line += 64) /* the next panel, on its way from further out */
+        for (int line = 0; line < 2 * VECTOR_BYTES;
+             line += 64) /* the next panel, on its way from further out */
             __builtin_prefetch((const char *)(panel + (size_t)k * 2 * VL) + line, 0, 2);
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
