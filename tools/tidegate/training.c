@@ -93,7 +93,7 @@ static const struct preset_value {
     { "dropout", "0.5", "0.4", "0.2" },  { "label-smoothing", "0.1", "0.1", "0.1" },
     { "min-frequency", "1", "2", "2" },  { "batch", "64", "64", "64" },
     { "lr", "0.001", "0.001", "0.001" }, { "warmup", "200", "400", "1000" },
-    { "epochs", "30", "24", "10" },
+    { "epochs", "30", "30", "10" },
 };
 
 const option *training_options_of(int preset)
