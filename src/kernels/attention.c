@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/simd/table.h"
+#include "kernels/softmax.h"
 
 typedef struct place { /* sentence b in arrays (S,B,.) */
     int length;
@@ -24,13 +25,11 @@ static tg_real dot(int n, const tg_real *x, const tg_real *y)
     return e;
 }
 
-/* In place, stable: the largest is subtracted first. */
+/* In place. */
 static void softmax(int n, tg_real *e)
 {
-    tg_real most = e[0], sum = 0;
-    for (int s = 1; s < n; s++) most = most > e[s] ? most : e[s];
-    for (int s = 0; s < n; s++) e[s] -= most;
-    tg__simd()->exp((size_t)n, e, e);
+    tg_real sum = 0;
+    tg__exp_minus((size_t)n, e, tg__maximum((size_t)n, e), e);
     for (int s = 0; s < n; s++) sum += e[s];
     for (int s = 0; s < n; s++) e[s] /= sum;
 }

@@ -3,6 +3,5 @@
 
 #include "kernels/simd/table.h"
 
-void tg__exp(size_t n, const tg_real *x, tg_real *y) { tg__simd()->exp(n, x, y); }
 void tg__sigmoid(size_t n, const tg_real *x, tg_real *y) { tg__simd()->sigmoid(n, x, y); }
 void tg__tanh(size_t n, const tg_real *x, tg_real *y) { tg__simd()->tanh(n, x, y); }

@@ -7,7 +7,6 @@
 
 #include <tidegate/core.h>
 
-void tg__exp(size_t n, const tg_real *x, tg_real *y);
 void tg__sigmoid(size_t n, const tg_real *x, tg_real *y);
 void tg__tanh(size_t n, const tg_real *x, tg_real *y);
 

@@ -15,7 +15,6 @@ bool tg__layer_ready(tg_params *ps, tg_tape *t, const char *who);
 size_t tg__linear_room(const tg_linear *l);
 matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room);
 const tg_real *tg__linear_bias(const tg_linear *l);
-int tg__linear_outputs(const tg_linear *l);
 
 /* W (V,E); NULL: the layer could not be made. */
 tg_tensor *tg__embedding_table(const tg_embedding *l);

@@ -99,5 +99,3 @@ matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room)
 }
 
 const tg_real *tg__linear_bias(const tg_linear *l) { return l->b ? l->b->data : NULL; }
-
-int tg__linear_outputs(const tg_linear *l) { return l->O; }
