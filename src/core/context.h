@@ -44,6 +44,7 @@ struct tg_context {
     int threads;
     struct team *team; /* created at first use */
     arena own;         /* everything that lives as long as the context */
+    arena packed;      /* what a matrix product packs, while it runs */
     struct cleanup *cleanups;
 
     void *nil_tape;    /* what tg_tape_new() gives while the context is in error, made at need */

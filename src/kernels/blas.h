@@ -1,7 +1,7 @@
 /* kernels/blas.h -- matrix products over OpenBLAS: the only way to it.
  *
  * All matrices are row-major; a stride is the distance between two rows, in elements. OpenBLAS runs
- * single-threaded; we cut big products into pieces ourselves. */
+ * single-threaded; kernels/matmul.h cuts big products into pieces. */
 #ifndef KERNELS_BLAS_H
 #define KERNELS_BLAS_H
 
@@ -13,14 +13,6 @@ typedef enum transposed { NORMAL, TRANSPOSED } transposed;
  * op(A) is A (m,k), or for TRANSPOSED the transpose of A (k,m); B alike. */
 void tg__matmul_piece(transposed a, transposed b, int m, int n, int k, const tg_real *A, int A_stride,
                       const tg_real *B, int B_stride, int keep, tg_real *C, int C_stride);
-
-/* The same by the team. bias (n), or NULL: C starts from its rows instead of from 0 (keep is 0). */
-void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k, const tg_real *A,
-                int A_stride, const tg_real *B, int B_stride, const tg_real *bias, int keep, tg_real *C,
-                int C_stride);
-
-/* sum (n) += the rows of A (m,n), by the team, rows in order. */
-void tg__add_rows(tg_context *cx, int m, int n, const tg_real *A, int A_stride, tg_real *sum);
 
 /* Sets OpenBLAS to one thread, once a process, unless the context's config says to leave it. */
 void tg__blas_one_thread(tg_context *cx);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/team.h"
-#include "kernels/blas.h"
+#include "kernels/matmul.h"
 #include "kernels/panels.h"
 #include "kernels/simd/table.h"
 

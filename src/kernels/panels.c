@@ -14,6 +14,8 @@ size_t tg__panels_room(int k, int n)
     return (size_t)k * (size_t)panels_of(n) * (size_t)tg__simd()->panel_columns;
 }
 
+enum { PIECE_PANELS = 8 };
+
 typedef struct packing {
     transposed b;
     int k, n, stride;
@@ -21,25 +23,20 @@ typedef struct packing {
     tg_real *panels;
 } packing;
 
-static void pack_panel(void *argument, int piece)
+static void pack_piece(void *argument, int piece)
 {
     const packing *p = argument;
-    const int columns = tg__simd()->panel_columns, j0 = piece * columns,
-              j1 = j0 + columns < p->n ? j0 + columns : p->n;
-    tg_real *to = p->panels + (size_t)piece * (size_t)columns * (size_t)p->k;
-    for (int i = 0; i < p->k; i++, to += columns) {
-        for (int j = j0; j < j1; j++)
-            to[j - j0] = p->b == NORMAL ? p->B[(size_t)i * (size_t)p->stride + (size_t)j]
-                                        : p->B[(size_t)j * (size_t)p->stride + (size_t)i];
-        for (int j = j1; j < j0 + columns; j++) to[j - j0] = 0;
-    }
+    const int most = PIECE_PANELS * tg__simd()->panel_columns, j = piece * most;
+    tg__simd()->pack_panels(p->b == TRANSPOSED, p->k, p->n - j < most ? p->n - j : most,
+                            p->b == NORMAL ? p->B + j : p->B + (size_t)j * (size_t)p->stride, p->stride,
+                            p->panels + (size_t)j * (size_t)p->k);
 }
 
 void tg__panels_pack(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride,
                      tg_real *panels)
 {
     packing p = { b, k, n, B_stride, B, panels };
-    tg__team_run(cx, panels_of(n), pack_panel, &p);
+    tg__team_run(cx, tg__pieces(panels_of(n), PIECE_PANELS), pack_piece, &p);
 }
 
 void tg__panels_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/blas.h"
+#include "kernels/matmul.h"
 
 static tg_attention nil_attention;
 

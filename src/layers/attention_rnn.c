@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/matmul.h"
 #include "layers/gates.h"
 
 static tg_attention_rnn nil_attention_rnn;

@@ -2,7 +2,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "kernels/blas.h"
+#include "kernels/matmul.h"
 #include "layers/layer.h"
 
 struct tg_linear {

@@ -23,7 +23,7 @@ static void exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y)
     }
 }
 
-/* ---- product with a packed matrix ----
+/* ---- products with packed matrices ----
  *
  * A tile of the result, up to TILE rows of A times one panel of two vectors, stays in registers while k
  * runs; each number of the result is one chain of fused multiply-adds in the order of k, whatever the
@@ -35,26 +35,73 @@ enum { TILE = 6 };
 #else
 enum { TILE = 4 };
 #endif
+enum { WIDTH = 2 * VL, LANES = (TILE + VL - 1) / VL * VL }; /* a strip's column takes LANES */
 
-INLINE void tile(const int rows, int n, int k, const tg_real *A, int A_stride, const tg_real *panel, int keep,
-                 tg_real *C, int C_stride)
+/* One slice of a matrix B (k,columns), `lanes` wide, a multiple of VL: its rows, filled up with zeros. */
+INLINE void pack_rows(const int lanes, int k, int columns, const tg_real *B, size_t stride, tg_real *to)
+{
+    for (int i = 0; i < k; i++, B += stride, to += lanes)
+#pragma GCC unroll 4
+        for (int j = 0; j < lanes; j += VL)
+            store(to + j, VL,
+                  columns >= j + VL ? load(B + j, VL) : load_part(B + j, columns > j ? columns - j : 0));
+}
+
+/* The same of the transpose of what is stored, (columns,k). */
+INLINE void pack_columns(const int lanes, int k, int columns, const tg_real *B, size_t stride, tg_real *to)
+{
+    for (int j = 0; j < lanes; j += VL, B += VL * stride)
+        for (int i = 0; i < k; i += VL) {
+            vec x[VL];
+#pragma GCC unroll 16
+            for (int r = 0; r < VL; r++)
+                x[r] = j + r < columns ? load(B + (size_t)r * stride + i, k - i) : all(0);
+            transpose(x);
+#pragma GCC unroll 16
+            for (int r = 0; r < VL; r++)
+                if (r < k - i) store(to + (size_t)(i + r) * (size_t)lanes + j, VL, x[r]);
+        }
+}
+
+static void pack_panels(bool transposed, int k, int n, const tg_real *B, int stride, tg_real *panels)
+{
+    for (int j = 0; j < n; j += WIDTH, panels += (size_t)k * WIDTH)
+        if (transposed)
+            pack_columns(WIDTH, k, n - j, B + (size_t)j * (size_t)stride, (size_t)stride, panels);
+        else
+            pack_rows(WIDTH, k, n - j, B + j, (size_t)stride, panels);
+}
+
+static void pack_strips(bool transposed, int m, int k, const tg_real *A, int stride, tg_real *strips)
+{
+    for (int i = 0; i < m; i += TILE, strips += (size_t)k * LANES)
+        if (transposed)
+            pack_rows(LANES, k, m - i, A + i, (size_t)stride,
+                      strips); /* and the rows after them: nobody reads those */
+        else
+            pack_columns(LANES, k, m - i < TILE ? m - i : TILE, A + (size_t)i * (size_t)stride,
+                         (size_t)stride, strips);
+}
+
+/* C (rows,WIDTH), of which n columns are there. Element (i,p) of A lies at i * row + p * step. */
+INLINE void tile(const int rows, int n, int k, const tg_real *A, size_t row, size_t step,
+                 const tg_real *panel, size_t ahead, int keep, tg_real *C, int C_stride)
 {
     vec sum[TILE][2];
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = all(0);
-    for (int p = 0; p < k; p++, panel += 2 * VL) {
+    for (int p = 0; p < k; p++, panel += WIDTH, A += step) {
         const vec b0 = load(panel, VL), b1 = load(panel + VL, VL);
-        for (int line = 0; line < 2 * VECTOR_BYTES;
-             line += 64) /* the next panel, on its way from further out */
-            __builtin_prefetch((const char *)(panel + (size_t)k * 2 * VL) + line, 0, 2);
+        for (size_t line = 0; ahead && line < WIDTH * sizeof *panel; line += 64)
+            __builtin_prefetch((const char *)(panel + ahead) + line, 0, 2);
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
-            const vec a = all(A[(size_t)i * (size_t)A_stride + (size_t)p]);
+            const vec a = all(A[(size_t)i * row]);
             sum[i][0] = fma_(a, b0, sum[i][0]);
             sum[i][1] = fma_(a, b1, sum[i][1]);
         }
     }
-    if (n >= 2 * VL) {
+    if (n >= WIDTH) {
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++, C += C_stride) {
             store(C, VL, keep ? sum[i][0] + load(C, VL) : sum[i][0]);
@@ -62,7 +109,7 @@ INLINE void tile(const int rows, int n, int k, const tg_real *A, int A_stride, c
         }
         return;
     }
-    tg_real last[TILE][2 * VL]; /* the panel that is not full */
+    tg_real last[TILE][WIDTH]; /* the panel that is not full */
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) {
         store(last[i], VL, sum[i][0]);
@@ -72,26 +119,48 @@ INLINE void tile(const int rows, int n, int k, const tg_real *A, int A_stride, c
         for (int j = 0; j < n; j++) C[j] = keep ? last[i][j] + C[j] : last[i][j];
 }
 
+/* The tile of that height, so that the compiler keeps its sums in registers. */
+INLINE void tile_of(int rows, int n, int k, const tg_real *A, size_t row, size_t step, const tg_real *panel,
+                    size_t ahead, int keep, tg_real *C, int C_stride)
+{
+    switch (rows) {
+#define ROWS(r)                                                                                              \
+    case r:                                                                                                  \
+        if (r <= TILE) tile(r <= TILE ? r : 1, n, k, A, row, step, panel, ahead, keep, C, C_stride);         \
+        break;
+        ROWS(1)
+        ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+#undef ROWS
+    }
+}
+
 static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
                           tg_real *C, int C_stride)
 {
     const int tiles = (m + TILE - 1) / TILE;
-    for (int j = 0; j < n; j += 2 * VL, B += (size_t)k * 2 * VL)
+    const size_t panel = (size_t)k * WIDTH; /* fetched while the one before it is multiplied */
+    for (int j = 0; j < n; j += WIDTH, B += panel)
         for (int t = 0, i = 0; t < tiles; t++) { /* as equal in height as can be */
             const int rows = m / tiles + (t < m % tiles);
-            const tg_real *a = A + (size_t)i * (size_t)A_stride;
-            tg_real *c = C + (size_t)i * (size_t)C_stride + j;
-            switch (rows) {
-#define ROWS(r)                                                                                              \
-    case r:                                                                                                  \
-        if (r <= TILE) tile(r <= TILE ? r : 1, n - j, k, a, A_stride, B, keep, c, C_stride);                 \
-        break;
-                ROWS(1)
-                ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-#undef ROWS
-            }
+            tile_of(rows, n - j, k, A + (size_t)i * (size_t)A_stride, (size_t)A_stride, 1, B, panel, keep,
+                    C + (size_t)i * (size_t)C_stride + j, C_stride);
             i += rows;
         }
+}
+
+/* DEPTH of a panel stays in the first cache (24 KiB) while the strips pass by. */
+enum { DEPTH = 24 * 1024 / (2 * VECTOR_BYTES) };
+
+static void packed_product(int m, int n, int k, const tg_real *strips, const tg_real *panels, int keep,
+                           tg_real *C, int C_stride)
+{
+    for (int p = 0; p < k; p += DEPTH)
+        for (int j = 0; j < n; j += WIDTH)
+            for (int i = 0; i < m; i += TILE)
+                tile_of(m - i < TILE ? m - i : TILE, n - j, k - p < DEPTH ? k - p : DEPTH,
+                        strips + (size_t)(i / TILE) * (size_t)k * LANES + (size_t)p * LANES, 1, LANES,
+                        panels + (size_t)j * (size_t)k + (size_t)p * WIDTH, 0, keep || p,
+                        C + (size_t)i * (size_t)C_stride + j, C_stride);
 }
 
 /* ---- GRU ---- */
@@ -287,8 +356,14 @@ const simd_table NAME(SIMD) = {
     .exp_minus = exp_minus,
     .sigmoid = sigmoid_all,
     .tanh = tanh_all,
-    .panel_columns = 2 * VL,
+    .panel_columns = WIDTH,
+    .pack_panels = pack_panels,
+    .strip_rows = TILE,
+    .strip_lanes = LANES,
+    .pack_strips = pack_strips,
     .panel_product = panel_product,
+    .depth = DEPTH,
+    .packed_product = VECTOR_BYTES > 16 ? packed_product : NULL,
     .gru_update_and_reset = gru_update_and_reset,
     .gru_output = gru_output,
     .gru_output_reset_after = gru_output_reset_after,

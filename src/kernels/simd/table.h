@@ -16,10 +16,22 @@ typedef struct simd_table {
     /* y[i] = exp(x[i] - M), no x[i] above M */
     void (*exp_minus)(size_t n, const tg_real *x, tg_real M, tg_real *y);
 
-    /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B packed as kernels/panels.h says. */
+    /* B (k,n) in panels of that many columns, each stored row after row, the last one filled up with zeros; transposed:
+     * of what is stored, (n,k). */
     int panel_columns;
+    void (*pack_panels)(bool transposed, int k, int n, const tg_real *B, int stride, tg_real *panels);
+    /* A (m,k) in strips of that many rows, each stored column after column, in so many places; the rest alike */
+    int strip_rows, strip_lanes;
+    void (*pack_strips)(bool transposed, int m, int k, const tg_real *A, int stride, tg_real *strips);
+
+    /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B in panels. */
     void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
                           tg_real *C, int C_stride);
+    /* The same with A in strips; NULL where OpenBLAS is faster. The numbers of C are sums of
+     * sums over `depth` of k. */
+    int depth;
+    void (*packed_product)(int m, int n, int k, const tg_real *strips, const tg_real *panels, int keep,
+                           tg_real *C, int C_stride);
 
     /* One step of a GRU, row by row; equations and names in kernels/gru.c. */
     void (*gru_update_and_reset)(int rows, int H, const tg_real *b, const tg_real *h, tg_real *gates,

@@ -76,6 +76,25 @@ INLINE vec at_most(vec x, tg_real high) { return choose(x > all(high), all(high)
 INLINE vec magnitude(vec x) { return (vec)((ivec)x & ~(ivec)all((tg_real)-0.0)); }
 INLINE vec with_sign_of(vec x, vec sign) { return (vec)((ivec)x | ((ivec)sign & (ivec)all((tg_real)-0.0))); }
 
+/* Rows become columns, in log2(VL) rounds that interleave the halves: a perfect shuffle of the rows' indices. */
+INLINE void transpose(vec x[VL])
+{
+    ivec low, high;
+#pragma GCC unroll 16
+    for (int i = 0; i < VL; i++) low[i] = i / 2 + i % 2 * VL, high[i] = low[i] + VL / 2;
+#pragma GCC unroll 4
+    for (int round = 1; round < VL; round *= 2) {
+        vec y[VL];
+#pragma GCC unroll 16
+        for (int i = 0; i < VL / 2; i++) {
+            y[2 * i] = __builtin_shuffle(x[i], x[i + VL / 2], low);
+            y[2 * i + 1] = __builtin_shuffle(x[i], x[i + VL / 2], high);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < VL; i++) x[i] = y[i];
+    }
+}
+
 /* ---- exp, sigmoid, tanh ----
  *
  * Error bounds, held by tests/test_kernels_pointwise.c over 17 million floats: exp 2 ulp, sigmoid 4 ulp,

@@ -1,0 +1,238 @@
+/* kernels/matmul.c -- matrix products by the team: our own where there are vectors for it, else OpenBLAS.
+ *
+ * Our own packs both matrices once for all threads (OpenBLAS called piece by piece packs them anew in each), a block of
+ * both at a time, so that the packed blocks stay in the cache that the threads share; then each piece of C is a product
+ * of strips of A and panels of B. The order in which a number of C is summed depends on k alone: so the grid of pieces
+ * could be anything without changing a bit. */
+#include "kernels/matmul.h"
+
+#include <string.h>
+
+#include "core/context.h"
+#include "core/team.h"
+#include "kernels/panels.h"
+#include "kernels/simd/table.h"
+
+typedef struct product {
+    transposed a, b;
+    int m, n, k, rows, columns; /* the grid of pieces: rows x columns */
+    const tg_real *A, *B, *bias;
+    int A_stride, B_stride, keep;
+    tg_real *C;
+    int C_stride;
+    tg_real *strips, *panels; /* of a block, packed */
+    int pack_strips, pack_panels;
+} product;
+
+typedef struct span {
+    int start, end;
+} span;
+
+/* Part `piece` of 0..n cut into pieces; all but the last end at multiples of unit. */
+static span part(int n, int pieces, int unit, int piece)
+{
+    const int units = tg__pieces(n, unit), start = unit * (int)tg__piece_start(units, pieces, piece),
+              end = unit * (int)tg__piece_start(units, pieces, piece + 1);
+    return (span){ start, end < n ? end : n };
+}
+
+static const tg_real *element(transposed stored, const tg_real *A, int stride, int i, int j)
+{
+    return stored == NORMAL ? A + (size_t)i * (size_t)stride + j : A + (size_t)j * (size_t)stride + i;
+}
+
+static void start_from_bias(const product *p, int rows, span columns, tg_real *C)
+{
+    for (int row = 0; row < rows; row++)
+        memcpy(C + (size_t)row * (size_t)p->C_stride, p->bias + columns.start,
+               (size_t)(columns.end - columns.start) * sizeof *C);
+}
+
+/* ---- our own ---- */
+
+enum {
+    M_BLOCK = 2048,
+    N_BLOCK = 2048,
+    K_BLOCK = 1536,
+    PIECE_ROWS = 96,
+    PIECE_COLUMNS = 512,
+    PACKED = 8,
+    MANY_PIECES = 32
+};
+
+/* Where row i, the first of its strip, is packed. */
+static tg_real *strip(const product *p, int i)
+{
+    const simd_table *simd = tg__simd();
+    return p->strips + (size_t)(i / simd->strip_rows) * (size_t)simd->strip_lanes * (size_t)p->k;
+}
+
+/* Packs PACKED strips or panels. */
+static void pack_piece(void *argument, int piece)
+{
+    const product *p = argument;
+    const int height = tg__simd()->strip_rows, width = tg__simd()->panel_columns;
+    const int strip_pieces = p->pack_strips ? tg__pieces(p->m, height * PACKED) : 0;
+    if (piece < strip_pieces) {
+        const int i = piece * height * PACKED, rows = p->m - i < height * PACKED ? p->m - i : height * PACKED;
+        tg__simd()->pack_strips(p->a == TRANSPOSED, rows, p->k, element(p->a, p->A, p->A_stride, i, 0),
+                                p->A_stride, strip(p, i));
+    } else {
+        const int j = (piece - strip_pieces) * width * PACKED,
+                  columns = p->n - j < width * PACKED ? p->n - j : width * PACKED;
+        tg__simd()->pack_panels(p->b == TRANSPOSED, p->k, columns, element(p->b, p->B, p->B_stride, 0, j),
+                                p->B_stride, p->panels + (size_t)j * (size_t)p->k);
+    }
+}
+
+static void packed_piece(void *argument, int piece)
+{
+    const product *p = argument;
+    const span rows = part(p->m, p->rows, tg__simd()->strip_rows, piece / p->columns),
+               columns = part(p->n, p->columns, tg__simd()->panel_columns, piece % p->columns);
+    tg_real *C = p->C + (size_t)rows.start * (size_t)p->C_stride + columns.start;
+    if (p->bias) start_from_bias(p, rows.end - rows.start, columns, C);
+    tg__simd()->packed_product(rows.end - rows.start, columns.end - columns.start, p->k, strip(p, rows.start),
+                               p->panels + (size_t)columns.start * (size_t)p->k, p->bias ? 1 : p->keep, C,
+                               p->C_stride);
+}
+
+/* A block of C, of all k that the packed blocks hold. */
+static void multiply_block(tg_context *cx, product *p)
+{
+    const simd_table *simd = tg__simd();
+    tg__team_run(cx,
+                 (p->pack_strips ? tg__pieces(p->m, simd->strip_rows * PACKED) : 0) +
+                     tg__pieces(p->n, simd->panel_columns * PACKED),
+                 pack_piece, p);
+    p->rows = tg__pieces(p->m, PIECE_ROWS);
+    p->columns = tg__pieces(p->n, PIECE_COLUMNS);
+    while (p->rows * p->columns < MANY_PIECES && p->n / p->columns >= 4 * simd->panel_columns)
+        p->columns *= 2;
+    tg__team_run(cx, p->rows * p->columns, packed_piece, p);
+}
+
+static size_t slices_room(int n, int width, int lanes, int k)
+{
+    return (size_t)tg__pieces(n, width) * (size_t)lanes * (size_t)k * sizeof(tg_real);
+}
+static int at_most(int n, int most) { return n < most ? n : most; }
+
+static void multiply_packed(tg_context *cx, const product *all)
+{
+    const simd_table *simd = tg__simd();
+    const int m_blocks = tg__pieces(all->m, M_BLOCK), n_blocks = tg__pieces(all->n, N_BLOCK),
+              k_blocks = tg__pieces(all->k, K_BLOCK), k_most = at_most(all->k, K_BLOCK);
+    arena *room = &cx->packed;
+    tg__arena_reset(room);
+    product p = *all;
+    p.strips = tg__arena_take(
+        room, slices_room(at_most(all->m, M_BLOCK), simd->strip_rows, simd->strip_lanes, k_most));
+    p.panels = tg__arena_take(
+        room, slices_room(at_most(all->n, N_BLOCK), simd->panel_columns, simd->panel_columns, k_most));
+    if (!p.strips || !p.panels) return;
+    for (int i = 0; i < m_blocks; i++)
+        for (int h = 0; h < k_blocks; h++)
+            for (int j = 0; j < n_blocks; j++) {
+                const span rows = part(all->m, m_blocks, simd->strip_rows, i),
+                           columns = part(all->n, n_blocks, simd->panel_columns, j),
+                           depth = part(all->k, k_blocks, simd->depth, h);
+                p.m = rows.end - rows.start, p.n = columns.end - columns.start, p.k = depth.end - depth.start;
+                p.A = element(all->a, all->A, all->A_stride, rows.start, depth.start);
+                p.B = element(all->b, all->B, all->B_stride, depth.start, columns.start);
+                p.C = all->C + (size_t)rows.start * (size_t)all->C_stride + columns.start;
+                p.bias = all->bias && !h ? all->bias + columns.start : NULL;
+                p.keep = all->keep || h;
+                p.pack_strips = !j;
+                multiply_block(cx, &p);
+            }
+}
+
+/* ---- OpenBLAS ---- */
+
+static void blas_piece(void *argument, int piece)
+{
+    const product *p = argument;
+    const span rows = part(p->m, p->rows, 1, piece / p->columns),
+               columns = part(p->n, p->columns, 1, piece % p->columns);
+    tg_real *C = p->C + (size_t)rows.start * (size_t)p->C_stride + columns.start;
+    if (p->bias) start_from_bias(p, rows.end - rows.start, columns, C);
+    tg__matmul_piece(p->a, p->b, rows.end - rows.start, columns.end - columns.start, p->k,
+                     element(p->a, p->A, p->A_stride, rows.start, 0), p->A_stride,
+                     element(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride, p->bias ? 1 : p->keep,
+                     C, p->C_stride);
+}
+
+/* Pieces of about PIECE multiply-adds or more, at most MOST_PIECES, near to squares: each piece packs
+ * its operands anew. The grid is a function of (m, n, k) alone. */
+static void multiply_with_blas(tg_context *cx, product *p)
+{
+    enum { MOST_PIECES = 16, SMALLEST_SIDE = 24 };
+    const double PIECE = 1e6;
+    double work = (double)p->m * p->n * p->k;
+    tg__blas_one_thread(cx);
+    p->rows = p->columns = 1;
+    while (p->rows * p->columns < MOST_PIECES && work > 2 * PIECE) {
+        const int height = p->m / p->rows, width = p->n / p->columns;
+        if (height >= width && height >= 2 * SMALLEST_SIDE)
+            p->rows *= 2;
+        else if (width >= 2 * SMALLEST_SIDE)
+            p->columns *= 2;
+        else
+            break;
+        work /= 2;
+    }
+    tg__team_run(cx, p->rows * p->columns, blas_piece, p);
+}
+
+void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k, const tg_real *A,
+                int A_stride, const tg_real *B, int B_stride, const tg_real *bias, int keep, tg_real *C,
+                int C_stride)
+{
+    const double WORTH_PACKING = 1e6; /* multiply-adds */
+    if (m <= 0 || n <= 0) return;
+    product p = { .a = a,
+                  .b = b,
+                  .m = m,
+                  .n = n,
+                  .k = k,
+                  .A = A,
+                  .B = B,
+                  .bias = bias,
+                  .A_stride = A_stride,
+                  .B_stride = B_stride,
+                  .keep = keep,
+                  .C = C,
+                  .C_stride = C_stride };
+    const simd_table *simd = tg__simd();
+    if (simd->packed_product && m >= simd->strip_rows && n >= simd->panel_columns &&
+        (double)m * n * k >= WORTH_PACKING)
+        multiply_packed(cx, &p);
+    else
+        multiply_with_blas(cx, &p);
+}
+
+/* ---- sums ---- */
+
+typedef struct row_sum {
+    int m, n, pieces, stride;
+    const tg_real *A;
+    tg_real *sum;
+} row_sum;
+
+static void row_sum_piece(void *argument, int piece)
+{
+    const row_sum *s = argument;
+    const int j0 = (int)tg__piece_start(s->n, s->pieces, piece),
+              j1 = (int)tg__piece_start(s->n, s->pieces, piece + 1);
+    for (int i = 0; i < s->m; i++) {
+        const tg_real *row = s->A + (size_t)i * (size_t)s->stride;
+        for (int j = j0; j < j1; j++) s->sum[j] += row[j];
+    }
+}
+
+void tg__add_rows(tg_context *cx, int m, int n, const tg_real *A, int A_stride, tg_real *sum)
+{
+    row_sum s = { m, n, (double)m * n > 32768 ? tg__pieces(n, 1024) : 1, A_stride, A, sum };
+    tg__team_run(cx, s.pieces, row_sum_piece, &s);
+}

@@ -1,0 +1,18 @@
+/* kernels/matmul.h -- matrix products by the team.
+ *
+ * All matrices are row-major; a stride is the distance between two rows, in elements. */
+#ifndef KERNELS_MATMUL_H
+#define KERNELS_MATMUL_H
+
+#include "kernels/blas.h"
+
+/* C (m,n) = op(A) (m,k) op(B) (k,n) + keep * C, keep 0 or 1. op(A) is A (m,k), or for TRANSPOSED the transpose of A
+ * (k,m); B alike. bias (n), or NULL: C starts from its rows instead of from 0 (keep is 0). */
+void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k, const tg_real *A,
+                int A_stride, const tg_real *B, int B_stride, const tg_real *bias, int keep, tg_real *C,
+                int C_stride);
+
+/* sum (n) += the rows of A (m,n), rows in order. */
+void tg__add_rows(tg_context *cx, int m, int n, const tg_real *A, int A_stride, tg_real *sum);
+
+#endif

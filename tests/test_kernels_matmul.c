@@ -1,0 +1,197 @@
+/* Matrix products: of packed matrices in every instruction set, and by the team, against plain C. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tidegate/tidegate.h>
+
+#include "check_main.h"
+#include "kernels/matmul.h"
+#include "kernels/simd/table.h"
+#include "workers.h"
+
+/* A row of a batch also gives the same bits as the row alone, whatever the tile it falls into. */
+START_TEST(product_with_panels_agrees_with_plain_c_on_odd_sizes)
+{
+    enum { M = 27, K = 70, N = 75, MOST_COLUMNS = 32 };
+    static tg_real A[M * (K + 3)], B[K * N], C[M * (N + 2)], before[M * (N + 2)], alone[N];
+    static _Alignas(64) tg_real packed[K * (N + MOST_COLUMNS)];
+    const simd_table *s = tg__simd_variant(_i);
+    if (!s) return;
+    const int sizes[][3] = { { 1, 1, 1 },    { 2, 3, 5 },    { 5, 16, 8 }, { 12, 33, 17 },
+                             { 13, 64, 70 }, { 27, 75, 69 }, { 24, 32, 2 } };
+    for (size_t c = 0; c < 2 * sizeof sizes / sizeof *sizes; c++) {
+        const int m = sizes[c / 2][0], n = sizes[c / 2][1], k = sizes[c / 2][2], keep = (int)(c % 2),
+                  width = s->panel_columns;
+        ck_assert_int_le(width, MOST_COLUMNS);
+        for (int i = 0; i < M * (K + 3); i++) A[i] = (tg_real)sin(i + 1.0);
+        for (int i = 0; i < k * n; i++) B[i] = (tg_real)cos(2.0 * i);
+        for (int i = 0; i < M * (N + 2); i++) C[i] = before[i] = (tg_real)sin(3.0 * i);
+        for (int j = 0; j < (n + width - 1) / width * width; j++)
+            for (int p = 0; p < k; p++)
+                packed[(j / width * k + p) * width + j % width] = j < n ? B[p * n + j] : 0;
+        s->panel_product(m, n, k, A, k + 3, packed, keep, C, n + 2);
+        for (int i = 0; i < m; i++) {
+            for (int j = 0; j < n; j++) {
+                double wanted = keep ? before[i * (n + 2) + j] : 0;
+                for (int p = 0; p < k; p++) wanted += (double)A[i * (k + 3) + p] * B[p * n + j];
+                ck_assert_msg(fabs(C[i * (n + 2) + j] - wanted) <= 1e-5,
+                              "%s, %dx%dx%d: C[%d][%d] is %.9g, not %.9g", s->name, m, n, k, i, j,
+                              (double)C[i * (n + 2) + j], wanted);
+            }
+            ck_assert(C[i * (n + 2) + n] == before[i * (n + 2) + n]); /* nothing beyond the row */
+            memcpy(alone, before + i * (n + 2), sizeof(tg_real) * (size_t)n);
+            s->panel_product(1, n, k, A + i * (k + 3), k + 3, packed, keep, alone, n);
+            ck_assert(!memcmp(alone, C + i * (n + 2), sizeof(tg_real) * (size_t)n));
+        }
+    }
+}
+END_TEST
+
+/* Element (i,j) of a matrix that is stored as it is, or transposed. */
+static tg_real at(transposed stored, const tg_real *A, int stride, int i, int j)
+{
+    return stored == NORMAL ? A[(size_t)i * (size_t)stride + (size_t)j]
+                            : A[(size_t)j * (size_t)stride + (size_t)i];
+}
+
+static tg_real *wave(size_t n, double step)
+{
+    tg_real *x = malloc(n * sizeof *x);
+    ck_assert(x);
+    for (size_t i = 0; i < n; i++) x[i] = (tg_real)sin(step * (double)i + 1);
+    return x;
+}
+
+/* Both operands packed, every pair of orders; and a part of the result, computed alone, has the same bits. */
+START_TEST(product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes)
+{
+    const simd_table *s = tg__simd_variant(_i);
+    if (!s || !s->packed_product) return;
+    const int sizes[][3] = { { 1, 1, 1 }, { 5, 15, 7 }, { 6, 16, 8 }, { 31, 70, 33 }, { 14, 35, 1000 } };
+    for (size_t c = 0; c < 8 * sizeof sizes / sizeof *sizes; c++) {
+        const int m = sizes[c / 8][0], n = sizes[c / 8][1], k = sizes[c / 8][2], keep = c & 1;
+        const transposed a = c & 2 ? TRANSPOSED : NORMAL, b = c & 4 ? TRANSPOSED : NORMAL;
+        const int A_stride = (a == NORMAL ? k : m) + 3, B_stride = (b == NORMAL ? n : k) + 1,
+                  C_stride = n + 2;
+        const int strips = tg__pieces(m, s->strip_rows), panels = tg__pieces(n, s->panel_columns);
+        tg_real *A = wave((size_t)(m + k) * (size_t)A_stride, 1),
+                *B = wave((size_t)(n + k) * (size_t)B_stride, 2), *C = wave((size_t)m * (size_t)C_stride, 3),
+                *before = wave((size_t)m * (size_t)C_stride, 3);
+        const size_t strip = (size_t)s->strip_lanes * (size_t)k, panel = (size_t)s->panel_columns * (size_t)k;
+        tg_real *packed_A = malloc((size_t)strips * strip * sizeof *A),
+                *packed_B = malloc((size_t)panels * panel * sizeof *B);
+        ck_assert(packed_A && packed_B);
+        s->pack_strips(a == TRANSPOSED, m, k, A, A_stride, packed_A);
+        s->pack_panels(b == TRANSPOSED, k, n, B, B_stride, packed_B);
+        s->packed_product(m, n, k, packed_A, packed_B, keep, C, C_stride);
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < C_stride; j++) {
+                double wanted = keep || j >= n ? (double)before[i * C_stride + j] : 0;
+                for (int p = 0; p < k && j < n; p++)
+                    wanted += (double)at(a, A, A_stride, i, p) * (double)at(b, B, B_stride, p, j);
+                ck_assert_msg(fabs((double)C[i * C_stride + j] - wanted) <= 1e-5 * (1 + sqrt(k)),
+                              "%s, %dx%dx%d: C[%d][%d] is %.9g, not %.9g", s->name, m, n, k, i, j,
+                              (double)C[i * C_stride + j], wanted);
+            }
+        s->packed_product(
+            m - (strips - 1) * s->strip_rows, n - (panels - 1) * s->panel_columns, k,
+            packed_A + (size_t)(strips - 1) * strip, packed_B + (size_t)(panels - 1) * panel, keep,
+            before + (strips - 1) * s->strip_rows * C_stride + (panels - 1) * s->panel_columns, C_stride);
+        for (int i = (strips - 1) * s->strip_rows; i < m; i++)
+            for (int j = (panels - 1) * s->panel_columns; j < n; j++)
+                ck_assert(before[i * C_stride + j] == C[i * C_stride + j]);
+        free(A), free(B), free(C), free(before), free(packed_A), free(packed_B);
+    }
+}
+END_TEST
+
+typedef struct matrices {
+    tg_real *A, *B, *bias, *C;
+    int A_stride, B_stride, C_stride;
+} matrices;
+
+/* Sizes below and above those of a block, in each direction. */
+static const int team_sizes[][3] = { { 1, 5, 3 },      { 3, 300, 70 },   { 64, 48, 500 }, { 25, 40, 3100 },
+                                     { 2100, 33, 40 }, { 13, 4100, 50 }, { 97, 530, 65 } };
+enum { TEAM_SIZES = sizeof team_sizes / sizeof *team_sizes, WAYS = 12 };
+
+/* way: the order of A, that of B, and whether C starts from 0, from itself or from a bias. */
+static void run(tg_context *cx, int size, int way, const matrices *x)
+{
+    const int m = team_sizes[size][0], n = team_sizes[size][1], k = team_sizes[size][2];
+    tg__matmul(cx, way & 1 ? TRANSPOSED : NORMAL, way & 2 ? TRANSPOSED : NORMAL, m, n, k, x->A, x->A_stride,
+               x->B, x->B_stride, way / 4 == 2 ? x->bias : NULL, way / 4 == 1, x->C, x->C_stride);
+}
+
+static matrices fresh(int size, int way)
+{
+    const int m = team_sizes[size][0], n = team_sizes[size][1], k = team_sizes[size][2];
+    matrices x = { .A_stride = (way & 1 ? m : k) + 1, .B_stride = (way & 2 ? k : n) + 2, .C_stride = n + 3 };
+    x.A = wave((size_t)(way & 1 ? k : m) * (size_t)x.A_stride, 1);
+    x.B = wave((size_t)(way & 2 ? n : k) * (size_t)x.B_stride, 0.7);
+    x.bias = wave((size_t)n, 4);
+    x.C = wave((size_t)m * (size_t)x.C_stride, 3);
+    return x;
+}
+
+static void drop(matrices *x) { free(x->A), free(x->B), free(x->bias), free(x->C); }
+
+START_TEST(matmul_agrees_with_plain_c_in_every_order_and_beyond_the_blocks)
+{
+    tg_context *cx = tg_context_new(NULL);
+    for (int c = 0; c < TEAM_SIZES * WAYS; c++) {
+        const int size = c / WAYS, way = c % WAYS, m = team_sizes[size][0], n = team_sizes[size][1],
+                  k = team_sizes[size][2];
+        matrices x = fresh(size, way), y = fresh(size, way);
+        run(cx, size, way, &x);
+        ck_assert(tg_context_ok(cx));
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < x.C_stride; j++) {
+                const double before = (double)y.C[(size_t)i * (size_t)y.C_stride + (size_t)j];
+                double wanted = j >= n || way / 4 == 1 ? before : way / 4 == 2 ? (double)x.bias[j] : 0;
+                for (int p = 0; p < k && j < n; p++)
+                    wanted += (double)at(way & 1 ? TRANSPOSED : NORMAL, x.A, x.A_stride, i, p) *
+                              (double)at(way & 2 ? TRANSPOSED : NORMAL, x.B, x.B_stride, p, j);
+                const double is = (double)x.C[(size_t)i * (size_t)x.C_stride + (size_t)j];
+                ck_assert_msg(fabs(is - wanted) <= 1e-5 * (1 + sqrt(k)),
+                              "%dx%dx%d, way %d: C[%d][%d] is %.9g, not %.9g", m, n, k, way, i, j, is,
+                              wanted);
+            }
+        drop(&x), drop(&y);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(matmul_gives_the_same_bits_for_any_number_of_workers)
+{
+    const int workers[] = { 1, 2, 3, 5, 8 };
+    for (int size = 0; size < TEAM_SIZES; size++) {
+        const size_t bytes =
+            (size_t)team_sizes[size][0] * (size_t)(team_sizes[size][1] + 3) * sizeof(tg_real);
+        matrices first = fresh(size, size % WAYS);
+        for (size_t w = 0; w < sizeof workers / sizeof *workers; w++) {
+            matrices x = fresh(size, size % WAYS);
+            tg_context *cx = context_of_workers(workers[w], 1);
+            run(cx, size, size % WAYS, w ? &x : &first);
+            ck_assert(!w || !memcmp(x.C, first.C, bytes));
+            tg_context_free(cx);
+            drop(&x);
+        }
+        drop(&first);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kernels/matmul");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 60);
+    tcase_add_loop_test(all, product_with_panels_agrees_with_plain_c_on_odd_sizes, 0, 3);
+    tcase_add_loop_test(all, product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes, 0, 3);
+    tcase_add_test(all, matmul_agrees_with_plain_c_in_every_order_and_beyond_the_blocks);
+    tcase_add_test(all, matmul_gives_the_same_bits_for_any_number_of_workers);
+    suite_add_tcase(suite, all);
+    return run_suite(suite);
+}
