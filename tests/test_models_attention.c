@@ -308,6 +308,39 @@ START_TEST(checkpoint_keeps_every_setting_and_translates_alike)
 }
 END_TEST
 
+/* Where nobody asks for scores, most of them are not computed. */
+START_TEST(results_without_scores_are_those_with_scores)
+{
+    world w = world_new(5, TG_WORDS, 7);
+    char text[SENTENCES][MOST_TEXT];
+    const char *sentence[SENTENCES];
+    invent(w.cx, text, sentence);
+    for (int k = 0; k < KINDS; k++) {
+        tg_encoder_decoder_config config = kinds[k];
+        config.embed = 7, config.hidden = 10;
+        tg_translator tr = babbler_of(&w, &config);
+        tg_translation scored[SENTENCES], unscored[SENTENCES];
+        ck_assert_int_eq(
+            tg_translator_search(&tr, SENTENCES, sentence, &(tg_decoding_config){ .max_length = 12 }, scored),
+            TG_OK);
+        ck_assert_int_eq(tg_translator_search(&tr, SENTENCES, sentence,
+                                              &(tg_decoding_config){ .max_length = 12, .unscored = true },
+                                              unscored),
+                         TG_OK);
+        for (int i = 0; i < SENTENCES; i++) {
+            const tg_translation *x = &scored[i], *y = &unscored[i];
+            ck_assert_str_eq(x->text, y->text);
+            ck_assert(x->T == y->T && x->S == y->S && x->cut == y->cut && !x->attention == !y->attention);
+            if (x->attention)
+                ck_assert(!memcmp(x->attention, y->attention, (size_t)(x->T * x->S) * sizeof *x->attention));
+            tg_translation_free(&scored[i]);
+            tg_translation_free(&unscored[i]);
+        }
+    }
+    world_free(&w);
+}
+END_TEST
+
 START_TEST(tied_source_embedding_takes_one_vocabulary)
 {
     world w = world_new(5, TG_WORDS, 7);
@@ -448,7 +481,8 @@ TG_TEST_MAIN("models/attention", greedy_steps_give_the_log_probabilities_of_the_
              loss_without_padding_is_the_loss_of_all_logits, dropout_acts_on_the_memory_and_in_training_alone,
              contradictory_settings_fail_with_a_sentence, tyings_have_names,
              tied_weights_are_no_parameters_of_their_own_and_learn_from_both_sides,
-             checkpoint_keeps_every_setting_and_translates_alike, tied_source_embedding_takes_one_vocabulary,
+             checkpoint_keeps_every_setting_and_translates_alike,
+             results_without_scores_are_those_with_scores, tied_source_embedding_takes_one_vocabulary,
              archive_from_before_attention_is_a_model_without,
              wrong_settings_of_attention_in_an_archive_fail_with_a_sentence,
              decoding_of_any_kind_allocates_nothing_however_long_the_output)

@@ -45,6 +45,9 @@ typedef struct tg_decoding_config {
     tg_real coverage_penalty;
     /* A translator puts in the place of <unk> the source word that was most attended to. true: it leaves it. */
     bool keep_unknown;
+    /* Nobody asks for scores. With a beam of one they then mean nothing, and the same results come faster, since most
+     * probabilities need not be computed. */
+    bool unscored;
 } tg_decoding_config;
 
 #ifdef __cplusplus

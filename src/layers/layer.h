@@ -4,6 +4,7 @@
 
 #include <tidegate/layers.h>
 
+#include "kernels/argmax.h"
 #include "kernels/panels.h"
 #include "params/params.h"
 
@@ -15,6 +16,9 @@ bool tg__layer_ready(tg_params *ps, tg_tape *t, const char *who);
 size_t tg__linear_room(const tg_linear *l);
 matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room);
 const tg_real *tg__linear_bias(const tg_linear *l);
+
+/* Made for finding the largest of its numbers but those in never[0..most-1]; see kernels/argmax.h. */
+argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const int never[]);
 
 /* W (V,E); NULL: the layer could not be made. */
 tg_tensor *tg__embedding_table(const tg_embedding *l);

@@ -98,4 +98,10 @@ matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room)
     return tg__matrix(cx, l->W_stored, l->I, l->O, l->W->data, l->W->dim[1], room);
 }
 
+argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const int never[])
+{
+    return tg__argmax_matrix(room, l->W_stored, l->I, l->O, l->W->data, l->W->dim[1], tg__linear_bias(l),
+                             most, never);
+}
+
 const tg_real *tg__linear_bias(const tg_linear *l) { return l->b ? l->b->data : NULL; }

@@ -187,17 +187,38 @@ static tg_status take_attention(search *s, int t, const tg_real *attention)
     return TG_OK;
 }
 
+/* The best tokens where their probabilities are of no interest: all are 1. */
+static tg_status ask_for_words(search *s, const tg_real **attention, int t)
+{
+    beam_candidates *k = &s->tokens;
+    const tg_status status =
+        s->m->step_best(s->m->user, s->now.n, s->from + s->start[t], s->word + s->start[t], k->id, attention);
+    for (int r = 0; r < s->now.n && !status; r++) {
+        k->gain[r] = 0;
+        k->bad[r] = k->id[r] < 0 ? TG_UNKNOWN : -1;
+    }
+    return status;
+}
+
+static tg_status ask_for_logits(search *s, const tg_real **attention, int t)
+{
+    const tg_real *logits = NULL;
+    const tg_status status =
+        s->m->step(s->m->user, s->now.n, s->from + s->start[t], s->word + s->start[t], &logits, attention);
+    if (!status) tg__beam_candidates(s->cx, &s->tokens, s->now.n, logits);
+    return status;
+}
+
 /* The model's answer about all rows: s->tokens. */
 static tg_status ask(search *s, int t)
 {
     const bool attentive = s->attention || s->now.coverage;
-    const tg_real *logits = NULL, *attention = NULL;
+    const bool words = s->c.unscored && s->m->step_best && s->tokens.K == 1;
+    const tg_real *attention = NULL;
     const int n = s->now.n;
-    tg_status status = s->m->step(s->m->user, n, s->from + s->start[t], s->word + s->start[t], &logits,
-                                  attentive ? &attention : NULL);
+    tg_status status = (words ? ask_for_words : ask_for_logits)(s, attentive ? &attention : NULL, t);
     if (status) return status;
     if (attentive && (status = take_attention(s, t, attention))) return status;
-    tg__beam_candidates(s->cx, &s->tokens, n, logits);
     for (int r = 0; r < n; r++)
         if (s->tokens.bad[r] >= 0)
             return bad_number(s, t, r, "the model gives a number that is not finite for token",

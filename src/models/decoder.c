@@ -1,16 +1,19 @@
 /* models/decoder.c -- see decoder.h; the equations stand in encoder_decoder.h.
  *
- * All that a step multiplies with is packed once (kernels/panels.h), the memory and its keys are made once, and what a
+ * All that a step multiplies with is packed once (kernels/panels.h, kernels/argmax.h), the memory and its keys are made once, and what a
  * row carries is copied to where the row is now. The layers below the one that attends, and all layers of a decoder
  * without attention, run as ops on the tape t. */
 #include "models/decoder.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "data/data.h"
+#include "kernels/argmax.h"
 #include "kernels/embedding.h"
 #include "kernels/pointwise.h"
 #include "layers/attention_rnn.h"
+#include "params/params.h"
 
 typedef struct carried { /* by each row */
     int *sentence;
@@ -19,6 +22,14 @@ typedef struct carried { /* by each row */
     tg_real *u, *coverage; /* (rows,R), (rows,S), or NULL */
 } carried;
 
+struct decoder_weights {
+    tg_encoder_decoder *m;
+    attention_gru attends;
+    matrix W_x, readout,
+        output;          /* W_x: the rows of x; output: without panels as long as nobody asks for logits */
+    argmax_matrix words; /* the output layer, rounded; or not usable */
+};
+
 struct decoder {
     tg_encoder_decoder *m;
     tg_tape *t;
@@ -26,10 +37,10 @@ struct decoder {
     int below;            /* layers that run on the tape */
     tg_tensor *summary;   /* (B,M) */
     attention_memory memory;
-    attention_gru attends;
-    matrix W_x, readout, output; /* W_x: the rows of x */
+    decoder_weights *w;
     carried now, next;
-    int *order; /* (rows): of the sequence of one step */
+    bool computes_all; /* the words' logits: it was of no use to leave some out */
+    int *order;        /* (rows): of the sequence of one step */
     attention_gru_run run;
     tg_real *y, *gates, *z, *u, *logits; /* (rows,.): embeddings, what the readout reads, what it says, ... */
 };
@@ -39,6 +50,51 @@ static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
 static tg_real *take(decoder *d, int rows, int D)
 {
     return tg__tape_take(d->m->kept, times(rows, D) * sizeof(tg_real));
+}
+
+/* ---- weights ---- */
+
+/* A matrix packed into the arena. */
+static tg_real *room_for(arena *a, size_t elements) { return tg__arena_take(a, elements * sizeof(tg_real)); }
+
+static void pack_attending(decoder_weights *w)
+{
+    const tg_attention_rnn *l = w->m->attends;
+    const attention_gru_shape s = l->s;
+    arena *a = &w->m->packed;
+    const int D = l->attention->D;
+    tg_real *W_x = room_for(a, tg__panels_room(s.I, 3 * s.H)),
+            *rest = room_for(a, tg__attention_gru_room(s, D));
+    if (a->cx->status) return;
+    w->W_x = tg__matrix(a->cx, NORMAL, s.I, 3 * s.H, l->W_x->data, 3 * s.H, W_x);
+    w->attends = tg__attention_gru(a->cx, NORMAL, s, D, tg__attention_rnn_weights(l), rest);
+}
+
+/* For logits. */
+static bool pack_output(decoder_weights *w)
+{
+    arena *a = &w->m->packed;
+    if (w->output.panels) return true;
+    tg_real *room = room_for(a, tg__linear_room(w->m->output));
+    if (room) w->output = tg__linear_matrix(w->m->output, a->cx, room);
+    return room;
+}
+
+decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
+{
+    enum { WORTH_ROUNDING = 8 }; /* sentences: it costs as much as it saves in some ten steps of a few rows */
+    arena *a = &m->packed;
+    if (!tg__params_freeze(m->ps)) return NULL;
+    tg__arena_reset(a);
+    decoder_weights *w = tg__arena_zeroed(a, sizeof *w);
+    tg_real *readout = m->readout ? room_for(a, tg__linear_room(m->readout)) : NULL;
+    if (a->cx->status) return NULL;
+    w->m = m;
+    if (m->readout) w->readout = tg__linear_matrix(m->readout, a->cx, readout);
+    if (m->attends) pack_attending(w);
+    if (words_of >= WORTH_ROUNDING)
+        w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN });
+    return a->cx->status ? NULL : w;
 }
 
 /* ---- begun ---- */
@@ -79,25 +135,6 @@ static void take_run(decoder *d)
     d->z = s.R ? NULL : take(d, n, H + s.M + c->embed);
 }
 
-static void pack_weights(decoder *d)
-{
-    tg_encoder_decoder *m = d->m;
-    tg_context *cx = d->t->cx;
-    tg_real *output = tg__tape_take(m->kept, tg__linear_room(m->output) * sizeof *output);
-    tg_real *readout =
-        m->readout ? tg__tape_take(m->kept, tg__linear_room(m->readout) * sizeof *readout) : NULL;
-    if (cx->status) return;
-    d->output = tg__linear_matrix(m->output, cx, output);
-    if (m->readout) d->readout = tg__linear_matrix(m->readout, cx, readout);
-    if (!m->attends) return;
-    const attention_gru_shape s = m->attends->s;
-    tg_real *W_x = tg__tape_take(m->kept, tg__panels_room(s.I, 3 * s.H) * sizeof *W_x);
-    tg_real *room = tg__tape_take(m->kept, tg__attention_gru_room(s, d->memory.D) * sizeof *room);
-    if (cx->status) return;
-    d->W_x = tg__matrix(cx, NORMAL, s.I, 3 * s.H, m->attends->W_x->data, 3 * s.H, W_x);
-    d->attends = tg__attention_gru(cx, NORMAL, s, d->memory.D, tg__attention_rnn_weights(m->attends), room);
-}
-
 /* The states s(0): row b is the start of sentence b. */
 static void first_states(decoder *d)
 {
@@ -113,17 +150,24 @@ static void first_states(decoder *d)
     d->rows = d->B;
 }
 
-decoder *tg__decoder_begin(tg_encoder_decoder *m, tg_tape *t, int S, int B, const int source[],
+decoder *tg__decoder_begin(decoder_weights *w, tg_tape *t, int S, int B, const int source[],
                            const int lengths[], int most_rows)
 {
+    if (!w) return NULL;
+    tg_encoder_decoder *m = w->m;
     tg_tape *kept = m->kept;
     tg_tape_begin(kept, TG_EVAL);
     const encoded e = tg__encoder_decoder_encode(m, kept, source, lengths, S, B);
     decoder *d = tg__arena_zeroed(&kept->memory, sizeof *d);
     if (t->cx->status) return NULL;
-    *d = (decoder){
-        .m = m, .t = t, .S = S, .B = B, .most = most_rows, .below = m->config.layers, .summary = e.summary
-    };
+    *d = (decoder){ .m = m,
+                    .w = w,
+                    .t = t,
+                    .S = S,
+                    .B = B,
+                    .most = most_rows,
+                    .below = m->config.layers,
+                    .summary = e.summary };
     if (m->attends) {
         const tg_memory memory = tg_attention_rnn_memory(m->attends, kept, e.memory, lengths);
         const int *real = t->cx->status ? NULL : tg__attention_lengths(kept, "decoder", &memory);
@@ -135,7 +179,6 @@ decoder *tg__decoder_begin(tg_encoder_decoder *m, tg_tape *t, int S, int B, cons
     d->next = take_carried(d);
     d->order = tg__tape_take(kept, (size_t)most_rows * sizeof *d->order);
     take_run(d);
-    pack_weights(d);
     if (t->cx->status) return NULL;
     first_states(d);
     return t->cx->status ? NULL : d;
@@ -208,7 +251,7 @@ static const tg_real *step_attending(decoder *d, int n)
     const int E = m->config.embed, width = s.H + s.M + E;
     const tg_real *x = d->below ? run_below(d, n, d->y, E) : d->y;
     if (!x) return NULL;
-    tg__matrix_product_all(d->t->cx, &d->W_x, n, x, s.I, NULL, d->run.saved.gates, 3 * s.H);
+    tg__matrix_product_all(d->t->cx, &d->w->W_x, n, x, s.I, NULL, d->run.saved.gates, 3 * s.H);
     for (int r = 0; r < n; r++) d->order[r] = r;
     const int active[] = { n, 0 }, offset[] = { 0, n };
     const sequence q = { .T = 1,
@@ -223,7 +266,7 @@ static const tg_real *step_attending(decoder *d, int n)
     run.sequence = &q;
     run.sentence = d->now.sentence;
     run.h = d->now.h, run.u = d->now.u, run.coverage = d->now.coverage;
-    tg__attention_gru_forward(d->t->cx, &d->attends, &run);
+    tg__attention_gru_forward(d->t->cx, &d->w->attends, &run);
     if (s.R) return run.attentional;
     beside(d->z, width, n, run.y, s.H);
     beside(d->z + s.H, width, n, run.c, s.M);
@@ -231,25 +274,60 @@ static const tg_real *step_attending(decoder *d, int n)
     return d->z;
 }
 
-tg_status tg__decoder_step(decoder *d, int n, const int from[], const int word[], const tg_real **logits,
-                           const tg_real **attention)
+/* What the output layer reads, (n,.). NULL: the context is in error. */
+static const tg_real *step(decoder *d, int n, const int from[], const int word[])
 {
     const tg_encoder_decoder *m = d->m;
     tg_context *cx = d->t->cx;
-    const int V = m->config.target_vocabulary;
     assert(n <= d->most);
     carry_all(d, n, from);
     tg__embedding_forward(cx, n, m->config.embed, word, tg__embedding_table(m->target_embedding)->data, d->y);
     const tg_real *u = m->attends ? step_attending(d, n) : step_summary(d, n);
-    if (!u) return tg__status_taken(cx);
-    if (m->readout) {
-        tg__matrix_product_all(cx, &d->readout, n, u, d->readout.k, tg__linear_bias(m->readout), d->u,
-                               d->readout.n);
-        tg__tanh(times(n, d->readout.n), d->u, d->u);
-        u = d->u;
-    }
-    tg__matrix_product_all(cx, &d->output, n, u, d->output.k, tg__linear_bias(m->output), d->logits, V);
+    if (!u || !m->readout) return u;
+    const matrix *readout = &d->w->readout;
+    tg__matrix_product_all(cx, readout, n, u, readout->k, tg__linear_bias(m->readout), d->u, readout->n);
+    tg__tanh(times(n, readout->n), d->u, d->u);
+    return d->u;
+}
+
+static bool all_logits(decoder *d, int n, const tg_real *u)
+{
+    if (!pack_output(d->w)) return false;
+    const matrix *output = &d->w->output;
+    tg__matrix_product_all(d->t->cx, output, n, u, output->k, tg__linear_bias(d->m->output), d->logits,
+                           output->n);
+    return true;
+}
+
+static const tg_real *looked_at(const decoder *d) { return d->m->attends ? d->run.a : NULL; }
+
+tg_status tg__decoder_step(decoder *d, int n, const int from[], const int word[], const tg_real **logits,
+                           const tg_real **attention)
+{
+    const tg_real *u = step(d, n, from, word);
+    if (!u || !all_logits(d, n, u)) return tg__status_taken(d->t->cx);
     *logits = d->logits;
-    if (attention) *attention = m->attends ? d->run.a : NULL;
+    if (attention) *attention = looked_at(d);
+    return TG_OK;
+}
+
+tg_status tg__decoder_step_words(decoder *d, int n, const int from[], const int word[], int best[],
+                                 const tg_real **attention)
+{
+    const int V = d->m->config.target_vocabulary;
+    const tg_real *u = step(d, n, from, word);
+    if (!u) return tg__status_taken(d->t->cx);
+    if (attention) *attention = looked_at(d);
+    const argmax_matrix *words = &d->w->words;
+    if (words->columns && !d->computes_all) {
+        if (tg__argmax(d->t->cx, words, n, u, words->k, d->logits, best)) return TG_OK;
+        d->computes_all = true;
+    }
+    if (!all_logits(d, n, u)) return tg__status_taken(d->t->cx);
+    for (int r = 0; r < n; r++) {
+        const tg_real *x = d->logits + times(r, V);
+        best[r] = tg__best_word(x, V);
+        if (!isfinite(x[best[r]])) best[r] = -1;
+    }
     return TG_OK;
 }

@@ -4,11 +4,16 @@
 
 #include "models/encoder_decoder.h"
 
-typedef struct decoder decoder;
+/* The weights as the steps multiply with them: made once for any number of batches, for as long as they do not change.
+ * words_of: so many sentences will be asked for their words alone (tg__decoder_step_words), 0: none, which says whether
+ * it is worth while to prepare for it. Live with the model, until the next. NULL: the context is in error. */
+typedef struct decoder_weights decoder_weights;
+decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of);
 
 /* Reads the sources, (S,B) with lengths (B); each step then has at most most_rows >= B rows. Lives on the model's tape
- * `kept`, until the next. t is begun anew at each step. NULL: the context is in error. */
-decoder *tg__decoder_begin(tg_encoder_decoder *m, tg_tape *t, int S, int B, const int source[],
+ * `kept`, until the next. t is begun anew at each step. NULL: the context is in error, or w is NULL. */
+typedef struct decoder decoder;
+decoder *tg__decoder_begin(decoder_weights *w, tg_tape *t, int S, int B, const int source[],
                            const int lengths[], int most_rows);
 
 /* One step of n rows. Row r goes on from where row from[r] of the step before stood (at the first step: from the start
@@ -17,6 +22,11 @@ decoder *tg__decoder_begin(tg_encoder_decoder *m, tg_tape *t, int S, int B, cons
  * same numbers in any company. Allocates nothing once the tapes have grown. */
 tg_status tg__decoder_step(decoder *d, int n, const int from[], const int word[], const tg_real **logits,
                            const tg_real **attention);
+
+/* The same for the most probable words alone, best (n), as tg__best_word() finds them; -1: of a row whose numbers are not
+ * finite. Faster: most logits need not be computed. */
+tg_status tg__decoder_step_words(decoder *d, int n, const int from[], const int word[], int best[],
+                                 const tg_real **attention);
 
 /* The most probable word of a row of logits, the first of equal ones, that is neither <pad> nor <s>. */
 int tg__best_word(const tg_real *logits, int V);

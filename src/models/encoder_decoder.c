@@ -136,6 +136,8 @@ static void make_decoder(tg_encoder_decoder *m, tg_params *ps)
                               &(tg_linear_config){ .tied = c->tying ? m->target_embedding : NULL });
 }
 
+static void free_packed(void *packed) { tg__arena_free(packed); }
+
 tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decoder_config *config)
 {
     tg_encoder_decoder_config c = config ? *config : (tg_encoder_decoder_config){ 0 };
@@ -147,6 +149,8 @@ tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decod
     *m = (tg_encoder_decoder){
         .ps = ps, .config = c, .kept = tg_tape_new(ps->cx), .own = tg_tape_new(ps->cx)
     };
+    tg__arena_init(&m->packed, ps->cx);
+    tg__context_on_free(ps->cx, free_packed, &m->packed);
     make_encoder(m, ps);
     make_decoder(m, ps);
     return m;

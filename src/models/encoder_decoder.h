@@ -4,6 +4,8 @@
 
 #include <tidegate/encoder_decoder.h>
 
+#include "core/context.h"
+
 enum { MOST_LAYERS = 32 };
 
 struct tg_encoder_decoder {
@@ -17,6 +19,7 @@ struct tg_encoder_decoder {
     tg_attention_rnn *attends; /* its last layer; NULL: no attention */
     tg_linear *readout;        /* NULL: none, or within `attends` */
     tg_linear *output;
+    arena packed;  /* the weights as decoding multiplies with them */
     tg_tape *kept; /* what decoding carries from step to step */
     tg_tape *own;  /* for callers that have none */
 };

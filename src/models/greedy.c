@@ -22,21 +22,34 @@ static double log_softmax(const tg_real *logits, int V, int v)
 
 typedef struct decoding {
     decoder *d;
-    int B, V, n;      /* sentences, words, rows still running */
-    int *row;         /* (n): the sentence of each */
-    int *from, *word; /* (n): the next step's */
-    double *log_probability;
+    int B, V, n;             /* sentences, words, rows still running */
+    int *row;                /* (n): the sentence of each */
+    int *from, *word;        /* (n): the next step's */
+    double *log_probability; /* NULL: nobody asks */
 } decoding;
 
+/* The most probable word of each row, into g->word; -1: its numbers are not finite. */
+static tg_status best_words(decoding *g)
+{
+    const tg_real *logits;
+    if (!g->log_probability) return tg__decoder_step_words(g->d, g->n, g->from, g->word, g->word, NULL);
+    const tg_status s = tg__decoder_step(g->d, g->n, g->from, g->word, &logits, NULL);
+    for (int r = 0; r < g->n && !s; r++) {
+        const tg_real *x = logits + (size_t)r * (size_t)g->V;
+        const int word = tg__best_word(x, g->V);
+        g->word[r] = isfinite(x[word]) ? word : -1;
+        if (g->word[r] >= 0) g->log_probability[g->row[r]] += log_softmax(x, g->V, word);
+    }
+    return s;
+}
+
 /* Appends a word to each row; those that go on move together. -1, and the sentence in *bad: a logit is not finite. */
-static int append_words(decoding *g, const tg_real *logits, int *out, int *bad)
+static int append_words(decoding *g, int *out, int *bad)
 {
     int running = 0;
     for (int r = 0; r < g->n; r++) {
-        const tg_real *x = logits + (size_t)r * (size_t)g->V;
-        const int b = g->row[r], word = tg__best_word(x, g->V);
-        if (!isfinite(x[word])) return *bad = b, -1;
-        if (g->log_probability) g->log_probability[b] += log_softmax(x, g->V, word);
+        const int b = g->row[r], word = g->word[r];
+        if (word < 0) return *bad = b, -1;
         out[b] = word;
         if (word == TG_END) continue;
         g->row[running] = b;
@@ -51,11 +64,10 @@ static tg_status decode(decoding *g, tg_context *cx, int max_length, int out[])
     for (int b = 0; b < g->B; b++) g->row[b] = g->from[b] = b, g->word[b] = TG_BEGIN;
     g->n = g->B;
     for (int k = 0; k < max_length && g->n; k++) {
-        const tg_real *logits;
         int bad = 0;
-        const tg_status s = tg__decoder_step(g->d, g->n, g->from, g->word, &logits, NULL);
+        const tg_status s = best_words(g);
         if (s) return s;
-        g->n = append_words(g, logits, out + (size_t)k * (size_t)g->B, &bad);
+        g->n = append_words(g, out + (size_t)k * (size_t)g->B, &bad);
         if (g->n < 0)
             return tg_context_note(
                 cx, TG_ERR_NUMBER,
@@ -85,7 +97,8 @@ tg_status tg_encoder_decoder_greedy(tg_encoder_decoder *m, tg_tape *t, int S, in
 
     for (size_t i = 0; i < (size_t)max_length * (size_t)B; i++) out[i] = TG_PAD;
     for (int b = 0; b < B && log_probability; b++) log_probability[b] = 0;
-    decoding g = { .d = tg__decoder_begin(m, t, S, B, source, lengths, B),
+    decoding g = { .d = tg__decoder_begin(tg__decoder_pack(m, log_probability ? 0 : B), t, S, B, source,
+                                          lengths, B),
                    .B = B,
                    .V = m->config.target_vocabulary,
                    .log_probability = log_probability };

@@ -69,7 +69,8 @@ tg_status tg_encoder_decoder_sample(tg_encoder_decoder *m, const tg_pair_batch *
     if (s) return s;
     memcpy(mixed, batch->target_in, (size_t)batch->T * (size_t)B * sizeof *mixed);
     if (probability == 0) return TG_OK;
-    decoder *d = tg__decoder_begin(m, m->own, batch->S, B, batch->source, batch->source_lengths, B);
+    decoder *d = tg__decoder_begin(tg__decoder_pack(m, 0), m->own, batch->S, B, batch->source,
+                                   batch->source_lengths, B);
     int *room = d ? tg__tape_take(m->kept, 3 * (size_t)B * sizeof *room) : NULL;
     if (!room) return tg__status_taken(cx);
     int *row = room, *from = room + B, *word = room + 2 * (size_t)B, n = B;

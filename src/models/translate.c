@@ -89,6 +89,7 @@ static int most_attended(const tg_real *attention, int n)
 
 typedef struct batch {
     tg_translator *tr;
+    decoder_weights *weights;
     const sentence *x; /* (B) */
     int B, S;
     bool keep_unknown;
@@ -218,6 +219,12 @@ static tg_status step(void *user, int n, const int from[], const int word[], con
     return tg__decoder_step(user, n, from, word, logits, attention);
 }
 
+static tg_status step_best(void *user, int n, const int from[], const int word[], int best[],
+                           const tg_real **attention)
+{
+    return tg__decoder_step_words(user, n, from, word, best, attention);
+}
+
 /* x: B sentences by rising length, none empty. */
 static tg_status search_batch(batch *k, const tg_decoding_config *config, int nbest, tg_translation best[])
 {
@@ -228,9 +235,12 @@ static tg_status search_batch(batch *k, const tg_decoding_config *config, int nb
     beam_results found;
     tg_status s = take_inputs(k, config, &in);
     if (s) return s;
-    decoder *d =
-        cx->status ? NULL : tg__decoder_begin(m, m->own, k->S, k->B, in.source, in.lengths, k->B * beam);
-    const beam_model model = { .user = d, .V = m->config.target_vocabulary, .step = step };
+    decoder *d = cx->status
+                     ? NULL
+                     : tg__decoder_begin(k->weights, m->own, k->S, k->B, in.source, in.lengths, k->B * beam);
+    const beam_model model = {
+        .user = d, .V = m->config.target_vocabulary, .step = step, .step_best = step_best
+    };
     const double attention = (double)k->B * beam * in.max_length[k->B - 1] * k->S;
     const beam_task task = { .who = "tg_translator_search",
                              .B = k->B,
@@ -273,11 +283,16 @@ static tg_status search_sorted(tg_translator *tr, int n, const sentence *x, cons
         if (!y->text || !y->source || !y->target)
             return tg_context_note(tr->params->cx, TG_ERR_MEMORY, "out of memory: an empty translation");
     }
+    decoder_weights *weights =
+        k < n ? tg__decoder_pack(tr->model, config->unscored && config->beam < 2 ? n - k : 0) : NULL;
     while (k < n && !s) {
         const int B = batch_size(x + k, n - k, config);
-        batch one = {
-            .tr = tr, .x = x + k, .B = B, .S = x[k + B - 1].tokens + 1, .keep_unknown = config->keep_unknown
-        };
+        batch one = { .tr = tr,
+                      .weights = weights,
+                      .x = x + k,
+                      .B = B,
+                      .S = x[k + B - 1].tokens + 1,
+                      .keep_unknown = config->keep_unknown };
         s = search_batch(&one, config, nbest, best);
         k += B;
     }
@@ -319,8 +334,8 @@ tg_status tg_translator_translate(tg_translator *tr, int n, const char *const te
                                max_length);
     tg_translation *best = calloc((size_t)n + 1, sizeof *best);
     if (!best) return tg_context_note(cx, TG_ERR_MEMORY, "out of memory: %d translations", n);
-    const tg_status s =
-        tg_translator_search(tr, n, text, &(tg_decoding_config){ .max_length = max_length }, best);
+    const tg_status s = tg_translator_search(
+        tr, n, text, &(tg_decoding_config){ .max_length = max_length, .unscored = true }, best);
     for (int i = 0; i < n && !s; i++) {
         translation[i] = best[i].text;
         best[i].text = NULL;

@@ -103,7 +103,8 @@ static int evaluate(tg_context *cx, tg_translator *tr, const settings *given)
     const tg_pairs_config config = { .tokenizer = tg_vocabulary_tokenizer(tr->source),
                                      .target_tokenizer = tg_vocabulary_tokenizer(tr->target),
                                      .max_length = MOST_TOKENS };
-    const tg_decoding_config decoding = decoding_config(&given->decoding);
+    tg_decoding_config decoding = decoding_config(&given->decoding);
+    decoding.unscored = true;
     const bool lowercase = tg_tokenizer_settings(config.target_tokenizer).lowercase;
     tg_pairs *pairs;
     tg_pairs_info info;

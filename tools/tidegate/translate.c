@@ -188,6 +188,7 @@ int command_translate(int argc, char *argv[])
               .name = from_file ? name[1] : "standard input",
               .escape = isatty(STDOUT_FILENO) };
     j.config.nbest = (int)given.nbest;
+    j.config.unscored = given.nbest == 1;
     if (from_file && is_input(given.attention, name[1]))
         return fail("--attention %s: this is the file that is to be translated", given.attention);
     j.in = from_file ? open(name[1], O_RDONLY | O_CLOEXEC) : STDIN_FILENO; /* after isatty(): errno */

@@ -345,13 +345,15 @@ static void attention_spread(int S, int M, const tg_real *a, const tg_real *dc, 
             store(dmemory + j, M - j, fma_(all(a[s]), load(dc + j, M - j), load(dmemory + j, M - j)));
 }
 
-#define JOIN(a, b)    a##b
-#define NAME(variant) JOIN(tg__simd_, variant)
-#define TEXT(x)       #x
-#define STRING(x)     TEXT(x)
+#define JOIN(a, b)      a##b
+#define NAME(variant)   JOIN(tg__simd_, variant)
+#define ARGMAX(variant) JOIN(tg__argmax_, variant)
+#define TEXT(x)         #x
+#define STRING(x)       TEXT(x)
 
 const simd_table NAME(SIMD) = {
     .name = STRING(SIMD),
+    .argmax = &ARGMAX(SIMD),
     .exp = exp_all,
     .exp_minus = exp_minus,
     .sigmoid = sigmoid_all,

@@ -5,8 +5,32 @@
 
 #include <tidegate/core.h>
 
+/* For kernels/argmax.h, where the letters are explained. */
+typedef struct rounded_row {
+    tg_real scale, length, error; /* r, |x|, |f| */
+} rounded_row;
+typedef struct rounded_columns {
+    const int8_t *panels;
+    const int32_t *offset; /* `zero` times the sum of q_j */
+    const tg_real *scale, *length, *error, *bias;
+} rounded_columns;
+
+typedef struct argmax_table {
+    int width, deep,
+        zero; /* columns of a panel; k is filled up to a multiple of deep; 0, 0, 0: there is none */
+    /* upper (rows,.) and lower (rows): of the columns first..end-1, first a panel's; x (rows,k): p + zero */
+    void (*bounds)(const rounded_columns *w, int first, int end, int k, int rows, const uint8_t *x,
+                   const rounded_row *row, tg_real *upper, size_t stride, tg_real *lower);
+    /* columns (n,k) <- the transpose of B (k,n), n at most width */
+    void (*copy_columns)(int k, int n, const tg_real *B, size_t stride, tg_real *columns);
+    rounded_row (*round_row)(int n, const tg_real *x, int8_t *q);
+    tg_real (*chain)(int k, const tg_real *x, const tg_real *w); /* x w, as panel_product computes it */
+} argmax_table;
+extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512;
+
 typedef struct simd_table {
     const char *name;
+    const argmax_table *argmax;
 
     /* y[i] = f(x[i]); x and y may be the same */
     void (*exp)(size_t n, const tg_real *x, tg_real *y);

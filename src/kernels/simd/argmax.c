@@ -1,0 +1,163 @@
+/* kernels/simd/argmax.c -- products of 7-bit integers, and the intervals they stand for; see kernels/argmax.h.
+ *
+ * A panel is of two vectors' columns. For each 8 of k it has four vectors: k 0..3 of the first and of the second
+ * vector's columns, and k 4..7 of both; the 4 bytes of a column lie side by side. The integers of a row are stored plus 64,
+ * because the processor multiplies unsigned by signed bytes: two such products are added in 16 bits, twice
+ * (4 * 127 * 63 < 2^15), and then in 32. */
+#include "kernels/simd/table.h"
+#include "kernels/simd/vector.h"
+
+#define JOIN(a, b)    a##b
+#define NAME(variant) JOIN(tg__argmax_, variant)
+
+#if defined(SIMD_AVX512)
+INLINE ivec multiply_bytes(ivec a, ivec b) { return (ivec)_mm512_maddubs_epi16((__m512i)a, (__m512i)b); }
+INLINE ivec add_shorts(ivec a, ivec b) { return (ivec)_mm512_add_epi16((__m512i)a, (__m512i)b); }
+INLINE ivec add_pairs(ivec a) { return (ivec)_mm512_madd_epi16((__m512i)a, _mm512_set1_epi16(1)); }
+#elif defined(SIMD_AVX2)
+INLINE ivec multiply_bytes(ivec a, ivec b) { return (ivec)_mm256_maddubs_epi16((__m256i)a, (__m256i)b); }
+INLINE ivec add_shorts(ivec a, ivec b) { return (ivec)_mm256_add_epi16((__m256i)a, (__m256i)b); }
+INLINE ivec add_pairs(ivec a) { return (ivec)_mm256_madd_epi16((__m256i)a, _mm256_set1_epi16(1)); }
+#endif
+
+#if defined(SIMD_AVX512) || defined(SIMD_AVX2)
+
+enum { TILE = 4, WIDTH = 2 * VL, DEEP = 8, LEVELS = 63, ZERO = 64 };
+
+INLINE ivec load_bytes(const int8_t *p)
+{
+    ivec x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+INLINE ivec all_bytes(const uint8_t *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return (ivec){ 0 } + four;
+}
+
+/* What is known of two vectors' columns j of a row: up to `upper`, and at least what lower becomes. */
+INLINE vec interval(const rounded_columns *w, int j, int n, const rounded_row *row, ivec product,
+                    tg_real *upper, vec lower)
+{
+    ivec offset;
+    memcpy(&offset, w->offset + j, sizeof offset);
+    const vec bias = load(w->bias + j, VL);
+    const vec middle =
+        fma_(__builtin_convertvector(product - offset, vec), all(row->scale) * load(w->scale + j, VL), bias);
+    const vec rounding =
+        magnitude(bias) * all(2.4e-7f); /* when the bias is added, here and in the exact number */
+    const vec reach = fma_(all(row->error), load(w->length + j, VL),
+                           fma_(all(row->length), load(w->error + j, VL), rounding));
+    if (n > 0) store(upper + j, n, middle + reach);
+    const vec low = middle - reach;
+    return choose(low > lower, low, lower);
+}
+
+INLINE void tile(const int rows, const rounded_columns *w, int j, int n, int k, const uint8_t *x,
+                 const rounded_row *row, tg_real *upper, size_t stride, vec *lower)
+{
+    const int8_t *panel = w->panels + (size_t)j * (size_t)k;
+    ivec sum[TILE][2];
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (ivec){ 0 };
+    for (int p = 0; p < k; p += DEEP, panel += DEEP * WIDTH) {
+        const ivec b0 = load_bytes(panel), b1 = load_bytes(panel + 4 * VL), b2 = load_bytes(panel + 8 * VL),
+                   b3 = load_bytes(panel + 12 * VL);
+        for (int line = 0; line < DEEP * WIDTH; line += 64) /* the next panel */
+            __builtin_prefetch(panel + (size_t)k * WIDTH + line, 0, 2);
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++) {
+            const ivec a = all_bytes(x + (size_t)i * (size_t)k + p),
+                       c = all_bytes(x + (size_t)i * (size_t)k + p + 4);
+            sum[i][0] += add_pairs(add_shorts(multiply_bytes(a, b0), multiply_bytes(c, b2)));
+            sum[i][1] += add_pairs(add_shorts(multiply_bytes(a, b1), multiply_bytes(c, b3)));
+        }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++) {
+        lower[i] = interval(w, j, n - j, &row[i], sum[i][0], upper + (size_t)i * stride, lower[i]);
+        lower[i] = interval(w, j + VL, n - j - VL, &row[i], sum[i][1], upper + (size_t)i * stride, lower[i]);
+    }
+}
+
+static void bounds(const rounded_columns *w, int first, int end, int k, int rows, const uint8_t *x,
+                   const rounded_row *row, tg_real *upper, size_t stride, tg_real *lower)
+{
+    for (int i = 0; i < rows; i++) lower[i] = -INFINITY;
+    for (int j = first; j < end; j += WIDTH)
+        for (int i = 0; i < rows; i += TILE) {
+            vec low[TILE];
+            for (int r = 0; r < TILE; r++) low[r] = all(-INFINITY);
+            const uint8_t *xi = x + (size_t)i * (size_t)k;
+            tg_real *to = upper + (size_t)i * stride;
+            switch (rows - i) {
+            case 1: tile(1, w, j, end, k, xi, row + i, to, stride, low); break;
+            case 2: tile(2, w, j, end, k, xi, row + i, to, stride, low); break;
+            case 3: tile(3, w, j, end, k, xi, row + i, to, stride, low); break;
+            default: tile(4, w, j, end, k, xi, row + i, to, stride, low);
+            }
+            for (int r = 0; r < TILE && i + r < rows; r++)
+                for (int lane = 0; lane < VL; lane++)
+                    if (low[r][lane] > lower[i + r]) lower[i + r] = low[r][lane];
+        }
+}
+
+static void copy_columns(int k, int n, const tg_real *B, size_t stride, tg_real *columns)
+{
+    for (int j = 0; j < n; j += VL)
+        for (int i = 0; i < k; i += VL) {
+            vec x[VL];
+            for (int r = 0; r < VL; r++)
+                x[r] = i + r < k ? load(B + (size_t)(i + r) * stride + j, n - j) : all(0);
+            transpose(x);
+            for (int r = 0; r < VL && j + r < n; r++)
+                store(columns + (size_t)(j + r) * (size_t)k + i, k - i, x[r]);
+        }
+}
+
+typedef int8_t bytes __attribute__((vector_size(VL)));
+
+static rounded_row round_row(int n, const tg_real *x, int8_t *q)
+{
+    const tg_real magic = 12582912.0f; /* 1.5 2^23: adding it leaves the integer in the low bits */
+    vec most = all(0), length = all(0), error = all(0);
+    for (int i = 0; i < n; i += VL) {
+        const vec a = magnitude(load(x + i, n - i));
+        most = choose(a > most, a, most);
+    }
+    tg_real largest = 0, sums[2] = { 0 };
+    for (int lane = 0; lane < VL; lane++) largest = most[lane] > largest ? most[lane] : largest;
+    const tg_real smallest = 1e-30f; /* below it all is rounded to 0 */
+    const tg_real scale = largest > smallest ? largest / LEVELS : 0, inverse = scale > 0 ? 1 / scale : 0;
+    for (int i = 0; i < n; i += VL) {
+        const vec v = load(x + i, n - i), shifted = fma_(v, all(inverse), all(magic)),
+                  rounded = shifted - all(magic);
+        const vec e = v - all(scale) * rounded;
+        const ivec integer = (ivec)shifted - (ivec)all(magic);
+        length = fma_(v, v, length);
+        error = fma_(e, e, error);
+        const bytes narrow = __builtin_convertvector(integer, bytes);
+        memcpy(q + i, &narrow, (size_t)(n - i < VL ? n - i : VL));
+    }
+    for (int lane = 0; lane < VL; lane++) sums[0] += length[lane], sums[1] += error[lane];
+    return (rounded_row){ scale, sqrtf(sums[0]), sqrtf(sums[1]) };
+}
+
+/* As a tile of kernels.c computes a number: one chain, in the order of k. */
+static tg_real chain(int k, const tg_real *x, const tg_real *w)
+{
+    tg_real sum = 0;
+    for (int p = 0; p < k; p++) sum = __builtin_fmaf(x[p], w[p], sum);
+    return sum;
+}
+
+const argmax_table NAME(SIMD) = { WIDTH, DEEP, ZERO, bounds, copy_columns, round_row, chain };
+
+#else
+
+const argmax_table NAME(SIMD) = { 0 };
+
+#endif

@@ -1,0 +1,177 @@
+/* The largest number of a row by intervals of 7-bit integers, against computing them all. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tidegate/tidegate.h>
+
+#include "check_main.h"
+#include "kernels/argmax.h"
+#include "kernels/simd/table.h"
+#include "workers.h"
+
+enum { ROWS = 9, MOST_K = 700, MOST_N = 1100, NEVER = 1 };
+
+typedef struct example {
+    tg_context *cx;
+    int k, n;
+    transposed stored;
+    tg_real *B, *bias, *A, *all, *upper; /* all (ROWS,n): A op(B) + bias */
+    matrix full;
+    argmax_matrix rounded;
+    arena room;
+} example;
+
+static tg_real *take(tg_context *cx, size_t n) { return tg_context_allocate(cx, n * sizeof(tg_real)); }
+
+static tg_real *element(const example *e, int p, int j)
+{
+    return e->stored == NORMAL ? &e->B[(size_t)p * (size_t)(e->n + 1) + (size_t)j]
+                               : &e->B[(size_t)j * (size_t)(e->k + 1) + (size_t)p];
+}
+
+static tg_real noise(const example *e, const char *stream, int i)
+{
+    return (tg_real)(2 * tg_random_uniform(e->cx, stream, 0, (uint64_t)i) - 1);
+}
+
+/* Column NEVER must not be chosen. Rows lean towards columns, some of which have a twin. */
+static example example_new(int workers, int k, int n, transposed stored, bool biased)
+{
+    example e = { .cx = context_of_workers(workers, 3), .k = k, .n = n, .stored = stored };
+    e.B = take(e.cx, (size_t)(k + 1) * (size_t)(n + 1));
+    e.bias = biased ? take(e.cx, (size_t)n) : NULL;
+    e.A = take(e.cx, (size_t)ROWS * (size_t)k);
+    e.all = take(e.cx, (size_t)ROWS * (size_t)n);
+    e.upper = take(e.cx, (size_t)ROWS * (size_t)n);
+    for (int i = 0; i < k * n; i++)
+        *element(&e, i % k, i / k) = noise(&e, "B", i) * (1 + (tg_real)(i / k % 7));
+    for (int j = 0; biased && j < n; j++) e.bias[j] = noise(&e, "bias", j) * (n % 2 ? 1 : 300);
+    for (int r = 0; r < ROWS; r++)
+        for (int p = 0; p < k; p++)
+            e.A[r * k + p] = *element(&e, p, (31 * r + NEVER) % n) * (tg_real)0.1 + noise(&e, "A", r * k + p);
+    for (int r = 1; r < ROWS && n > 40; r += 2) { /* a twin, and one that is larger by a rounding error */
+        const int j = (31 * r + NEVER) % n, twin = (j + 13) % n, near = (j + 26) % n;
+        for (int p = 0; p < k; p++) *element(&e, p, twin) = *element(&e, p, near) = *element(&e, p, j);
+        *element(&e, 0, near) = nextafterf(*element(&e, 0, near), e.A[r * k] > 0 ? INFINITY : -INFINITY);
+        if (biased) e.bias[twin] = e.bias[near] = e.bias[j];
+    }
+    return e;
+}
+
+static bool compute(example *e, int best[ROWS])
+{
+    const int never = NEVER, stride = e->stored == NORMAL ? e->n + 1 : e->k + 1;
+    tg_real *panels = take(e->cx, tg__panels_room(e->k, e->n));
+    e->full = tg__matrix(e->cx, e->stored, e->k, e->n, e->B, stride, panels);
+    tg__matrix_product_all(e->cx, &e->full, ROWS, e->A, e->k, e->bias, e->all, e->n);
+    tg__arena_init(&e->room, e->cx);
+    e->rounded =
+        tg__argmax_matrix(&e->room, e->stored, e->k, e->n, e->B, stride, e->bias, e->n > NEVER, &never);
+    return e->rounded.columns && tg__argmax(e->cx, &e->rounded, ROWS, e->A, e->k, e->upper, best);
+}
+
+static void example_free(example *e)
+{
+    tg__arena_free(&e->room);
+    tg_context_free(e->cx);
+}
+
+static int largest(const example *e, int r)
+{
+    const tg_real *x = e->all + (size_t)r * (size_t)e->n;
+    int best = NEVER == 0;
+    for (int j = best; j < e->n; j++)
+        if (j != NEVER && x[j] > x[best]) best = j;
+    return best;
+}
+
+static const int sizes[][2] = { { 1, 1 },   { 3, 5 },    { 8, 16 },    { 9, 17 },    { 64, 33 },
+                                { 70, 48 }, { 65, 500 }, { 700, 300 }, { 512, 1100 } };
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static bool exists(void) { return tg__simd()->argmax->width; }
+
+START_TEST(argmax_is_that_of_the_whole_product_ties_and_near_ties_included)
+{
+    int decided = 0;
+    for (int c = 0; c < 4 * SIZES; c++) {
+        example e = example_new(2, sizes[c / 4][0], sizes[c / 4][1], c & 1 ? TRANSPOSED : NORMAL, c & 2);
+        int best[ROWS];
+        if (compute(&e, best))
+            for (int r = 0; r < ROWS; r++, decided++)
+                ck_assert_msg(best[r] == largest(&e, r), "k %d, n %d, row %d: column %d, not %d", e.k, e.n, r,
+                              best[r], largest(&e, r));
+        ck_assert(tg_context_ok(e.cx));
+        example_free(&e);
+    }
+    ck_assert_int_ge(decided, exists() ? ROWS * 4 * (SIZES - 2) : 0);
+}
+END_TEST
+
+/* Also of those that are far from being the largest; and no interval is absurdly wide. */
+START_TEST(every_number_lies_below_the_upper_end_of_its_interval)
+{
+    for (int c = 0; c < 4 * SIZES && exists(); c++) {
+        example e = example_new(1, sizes[c / 4][0], sizes[c / 4][1], c & 1 ? TRANSPOSED : NORMAL, c & 2);
+        int best[ROWS];
+        compute(&e, best);
+        for (int r = 0; r < ROWS; r++)
+            for (int j = 0; j < e.n; j++) {
+                if (j == NEVER) continue;
+                double exact = e.bias ? (double)e.bias[j] : 0, size_x = 0, size_w = 0;
+                for (int p = 0; p < e.k; p++) {
+                    const double x = (double)e.A[r * e.k + p], w = (double)*element(&e, p, j);
+                    exact += x * w, size_x += x * x, size_w += w * w;
+                }
+                const double upper = (double)e.upper[r * e.n + j];
+                ck_assert_msg(upper >= exact && upper <= exact + 0.2 * sqrt(size_x * size_w) + 1e-3,
+                              "k %d, n %d, row %d, column %d: %.9g, and at most %.9g", e.k, e.n, r, j, exact,
+                              upper);
+            }
+        example_free(&e);
+    }
+}
+END_TEST
+
+START_TEST(argmax_is_the_same_for_any_number_of_workers)
+{
+    const int workers[] = { 1, 2, 3, 5, 8 };
+    int first[ROWS], best[ROWS];
+    for (size_t w = 0; w < sizeof workers / sizeof *workers && exists(); w++) {
+        example e = example_new(workers[w], 65, 500, NORMAL, true);
+        ck_assert(compute(&e, w ? best : first));
+        ck_assert(!w || !memcmp(best, first, sizeof best));
+        example_free(&e);
+    }
+}
+END_TEST
+
+START_TEST(what_is_not_finite_or_undecided_is_left_to_the_whole_product)
+{
+    int best[ROWS];
+    const tg_real wrong[] = { (tg_real)NAN, (tg_real)INFINITY, (tg_real)-INFINITY };
+    for (int i = 0; i < 3; i++) {
+        example e = example_new(1, 65, 500, NORMAL, true);
+        e.A[65 * 3 + 64] = wrong[i];
+        ck_assert(!compute(&e, best));
+        example_free(&e);
+        e = example_new(1, 65, 500, NORMAL, true);
+        *element(&e, 64, 499) = wrong[i];
+        ck_assert(!compute(&e, best) && !e.rounded.columns);
+        example_free(&e);
+        e = example_new(1, 65, 500, NORMAL, true);
+        e.bias[0] = wrong[i];
+        ck_assert(!compute(&e, best) && !e.rounded.columns);
+        example_free(&e);
+    }
+    example e = example_new(1, 65, 500, NORMAL, false);
+    memset(e.A, 0, sizeof(tg_real) * ROWS * 65); /* all columns alike */
+    ck_assert(!compute(&e, best));
+    example_free(&e);
+}
+END_TEST
+
+TG_TEST_MAIN("kernels/argmax", argmax_is_that_of_the_whole_product_ties_and_near_ties_included,
+             every_number_lies_below_the_upper_end_of_its_interval,
+             argmax_is_the_same_for_any_number_of_workers,
+             what_is_not_finite_or_undecided_is_left_to_the_whole_product)
