@@ -89,7 +89,11 @@ INLINE void tile(const int rows, int n, int k, const tg_real *A, size_t row, siz
 {
     vec sum[TILE][2];
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = all(0);
+    for (int i = 0; i < rows; i++) { /* C arrives while the sums are made */
+        sum[i][0] = sum[i][1] = all(0);
+        __builtin_prefetch(C + (size_t)i * (size_t)C_stride, 1);
+        __builtin_prefetch(C + (size_t)i * (size_t)C_stride + WIDTH - 1, 1);
+    }
     for (int p = 0; p < k; p++, panel += WIDTH, A += step) {
         const vec b0 = load(panel, VL), b1 = load(panel + VL, VL);
         for (size_t line = 0; ahead && line < WIDTH * sizeof *panel; line += 64)
@@ -151,16 +155,30 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
 /* DEPTH of a panel stays in the first cache (24 KiB) while the strips pass by. */
 enum { DEPTH = 24 * 1024 / (2 * VECTOR_BYTES) };
 
+/* Part i of n of what is read next, into the second cache. */
+INLINE void fetch(const tg_real *x, int bytes, int i, int n)
+{
+    enum { LINE = 64 };
+    const int part = (bytes / LINE + n) / n * LINE, end = (i + 1) * part < bytes ? (i + 1) * part : bytes;
+    for (int line = i * part; line < end; line += LINE) __builtin_prefetch((const char *)x + line, 0, 2);
+}
+
 static void packed_product(int m, int n, int k, const tg_real *strips, const tg_real *panels, int keep,
                            tg_real *C, int C_stride)
 {
-    for (int p = 0; p < k; p += DEPTH)
-        for (int j = 0; j < n; j += WIDTH)
-            for (int i = 0; i < m; i += TILE)
-                tile_of(m - i < TILE ? m - i : TILE, n - j, k - p < DEPTH ? k - p : DEPTH,
-                        strips + (size_t)(i / TILE) * (size_t)k * LANES + (size_t)p * LANES, 1, LANES,
-                        panels + (size_t)j * (size_t)k + (size_t)p * WIDTH, 0, keep || p,
-                        C + (size_t)i * (size_t)C_stride + j, C_stride);
+    const int tiles = (m + TILE - 1) / TILE;
+    for (int p = 0; p < k; p += DEPTH) {
+        const int depth = k - p < DEPTH ? k - p : DEPTH;
+        for (int j = 0; j < n; j += WIDTH) {
+            const tg_real *panel = panels + (size_t)j * (size_t)k + (size_t)p * WIDTH;
+            for (int i = 0; i < tiles; i++) {
+                fetch(panel + (size_t)k * WIDTH, depth * WIDTH * (int)sizeof *panel, i, tiles);
+                tile_of(m - i * TILE < TILE ? m - i * TILE : TILE, n - j, depth,
+                        strips + (size_t)i * (size_t)k * LANES + (size_t)p * LANES, 1, LANES, panel, 0,
+                        keep || p, C + (size_t)i * TILE * (size_t)C_stride + j, C_stride);
+            }
+        }
+    }
 }
 
 /* ---- GRU ---- */
