@@ -9,7 +9,7 @@
 #include "kernels/simd/table.h"
 #include "workers.h"
 
-enum { ROWS = 9, MOST_K = 700, MOST_N = 1100, NEVER = 1 };
+enum { ROWS = 9, MOST_K = 700, NEVER = 1 };
 
 typedef struct example {
     tg_context *cx;
@@ -133,6 +133,44 @@ START_TEST(every_number_lies_below_the_upper_end_of_its_interval)
 }
 END_TEST
 
+/* One panel of columns at a time, so that the largest lower end is often that of the largest number. */
+START_TEST(no_lower_end_lies_above_the_largest_number)
+{
+    const argmax_table *simd = tg__simd()->argmax;
+    for (int c = 0; c < 4 * SIZES && exists(); c++) {
+        example e = example_new(1, sizes[c / 4][0], sizes[c / 4][1], c & 1 ? TRANSPOSED : NORMAL, c & 2);
+        int best[ROWS];
+        compute(&e, best);
+        const argmax_matrix *m = &e.rounded;
+        const rounded_columns w = { m->panels, m->offset, m->scale, m->length, m->error, m->bias };
+        const int deep = (e.k + simd->deep - 1) / simd->deep * simd->deep;
+        for (int r = 0; r < ROWS; r++) {
+            uint8_t x[MOST_K + 8] = { 0 };
+            tg_real lower;
+            rounded_row row = simd->round_row(e.k, e.A + r * e.k, (int8_t *)x);
+            row.length += row.error; /* at least |r p| */
+            for (int p = 0; p < deep; p++) x[p] = (uint8_t)(x[p] + simd->zero);
+            for (int j = 0; j < e.n; j += simd->width) {
+                const int end = j + simd->width < e.n ? j + simd->width : e.n;
+                double most = -1e30, size = 0;
+                for (int i = j; i < end; i++) {
+                    double y = e.bias ? (double)e.bias[i] : 0;
+                    for (int p = 0; p < e.k; p++) y += (double)e.A[r * e.k + p] * (double)*element(&e, p, i);
+                    if (i != NEVER && y > most) most = y;
+                    size = fmax(size, (double)row.length * (double)m->length[i]);
+                }
+                simd->bounds(&w, j, end, deep, 1, x, &row, e.upper, (size_t)e.n, &lower);
+                ck_assert_msg((double)lower <= most + 1e-5 * size + 1e-4 &&
+                                  (double)lower >= most - 0.2 * size - 1e-3,
+                              "k %d, n %d, row %d, columns from %d: at least %.9g, and the largest is %.9g",
+                              e.k, e.n, r, j, (double)lower, most);
+            }
+        }
+        example_free(&e);
+    }
+}
+END_TEST
+
 START_TEST(argmax_is_the_same_for_any_number_of_workers)
 {
     const int workers[] = { 1, 2, 3, 5, 8 };
@@ -173,5 +211,5 @@ END_TEST
 
 TG_TEST_MAIN("kernels/argmax", argmax_is_that_of_the_whole_product_ties_and_near_ties_included,
              every_number_lies_below_the_upper_end_of_its_interval,
-             argmax_is_the_same_for_any_number_of_workers,
+             no_lower_end_lies_above_the_largest_number, argmax_is_the_same_for_any_number_of_workers,
              what_is_not_finite_or_undecided_is_left_to_the_whole_product)

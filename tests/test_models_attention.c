@@ -2,6 +2,7 @@
  * the loss, settings that contradict each other, and what a checkpoint keeps. */
 #include "models_kinds.h"
 #include "models_world.h"
+#include "params/params.h"
 
 enum { B = RAGGED_B, S = RAGGED_S, V = KIND_V, MOST_WORDS = 9 };
 
@@ -341,6 +342,34 @@ START_TEST(results_without_scores_are_those_with_scores)
 }
 END_TEST
 
+/* Also if the word would not have been chosen; in company, where most scores are not computed, and alone. */
+START_TEST(numbers_that_are_not_finite_are_refused_with_and_without_scores)
+{
+    const tg_real wrong[] = { (tg_real)NAN, (tg_real)-INFINITY };
+    world w = world_new(5, TG_WORDS, 7);
+    char text[SENTENCES][MOST_TEXT];
+    const char *sentence[SENTENCES];
+    invent(w.cx, text, sentence);
+    tg_translator tr = babbler(&w, TG_GRU, 1);
+    tg_real *b = NULL; /* no call of the library would let such a number in */
+    ck_assert(tg__params_freeze(tr.params));
+    for (int i = 0; i < tr.params->views; i++)
+        if (!strcmp(tr.params->view[i].name, "output/b")) b = tr.params->view[i].block->x.data;
+    ck_assert_ptr_nonnull(b);
+    for (int i = 0; i < 8; i++) {
+        const int n = i & 1 ? SENTENCES : 1;
+        const tg_decoding_config config = { .max_length = 12, .unscored = i & 2 };
+        tg_translation best[SENTENCES];
+        const char *const *from = n == 1 ? (const char *const[]){ "a b" } : sentence;
+        b[5] = wrong[i / 4];
+        ck_assert_int_eq(tg_translator_search(&tr, n, from, &config, best), TG_ERR_NUMBER);
+        ck_assert_msg(strstr(tg_context_message(w.cx), "is not finite for token 5"), "%s",
+                      tg_context_message(w.cx));
+    }
+    world_free(&w);
+}
+END_TEST
+
 START_TEST(tied_source_embedding_takes_one_vocabulary)
 {
     world w = world_new(5, TG_WORDS, 7);
@@ -482,7 +511,8 @@ TG_TEST_MAIN("models/attention", greedy_steps_give_the_log_probabilities_of_the_
              contradictory_settings_fail_with_a_sentence, tyings_have_names,
              tied_weights_are_no_parameters_of_their_own_and_learn_from_both_sides,
              checkpoint_keeps_every_setting_and_translates_alike,
-             results_without_scores_are_those_with_scores, tied_source_embedding_takes_one_vocabulary,
-             archive_from_before_attention_is_a_model_without,
+             results_without_scores_are_those_with_scores,
+             numbers_that_are_not_finite_are_refused_with_and_without_scores,
+             tied_source_embedding_takes_one_vocabulary, archive_from_before_attention_is_a_model_without,
              wrong_settings_of_attention_in_an_archive_fail_with_a_sentence,
              decoding_of_any_kind_allocates_nothing_however_long_the_output)

@@ -37,6 +37,7 @@ tg_context tg__context_nil = {
     .message = "tg_context_new: out of memory",
     .threads = 1,
     .own = { .cx = &tg__context_nil },
+    .packed = { .cx = &tg__context_nil },
     .nil = { .data = &tg__context_nil.nil_value, .cx = &tg__context_nil },
 };
 

@@ -48,10 +48,9 @@ static void prepare_panel(void *argument, int piece)
 
 static bool usable(const preparation *p, const tg_real *bias)
 {
-    const tg_real most = most_length;
     bool all = true;
     for (int j = 0; j < p->n; j++)
-        all &= p->length[j] <= most && (!bias || (bias[j] <= most && bias[j] >= -most));
+        all &= p->length[j] <= most_length && (!bias || (bias[j] <= most_length && bias[j] >= -most_length));
     return all;
 }
 
@@ -96,10 +95,9 @@ typedef struct search {
     const tg_real *A;
     uint8_t *x; /* (rows,deep): p + 64 */
     rounded_row *row;
-    bool *finite;
     tg_real *upper, *lower; /* (rows,n), (pieces,rows) */
-    int *left,
-        *column; /* (rows), (rows,MOST_LEFT): the columns that remain; more than MOST_LEFT are not kept */
+    int *left;              /* (rows): how many columns remain */
+    int *column;            /* (rows,MOST_LEFT): which; more are not kept */
     int *best;
 } search;
 
@@ -112,11 +110,11 @@ static void round_piece(void *argument, int r)
     rounded_row *row = &s->row[r];
     *row = simd->round_row(k, s->A + (size_t)r * (size_t)s->stride, (int8_t *)x);
     for (int i = 0; i < s->deep; i++) x[i] = i < k ? (uint8_t)(x[i] + simd->zero) : 0;
-    s->finite[r] = row->length <= most_length;
-    /* the rounding errors of the sums themselves, of the intervals' and of the exact numbers' */
-    const tg_real unit = (tg_real)((k + 64) * 1.2e-7);
-    row->error = row->error * (tg_real)1.001 + unit * row->length;
-    row->length *= (tg_real)1.01;
+    /* |r p| is at most |x| + |f|. Besides, the rounding errors of the sums: the lengths', the intervals' and the exact
+     * numbers'. */
+    const tg_real unit = (tg_real)((k + 64) * 1.2e-7), slack = (tg_real)1.001, length = row->length;
+    row->length = (length + row->error) * slack;
+    row->error = row->error * slack + unit * length;
 }
 
 static void bounds_piece(void *argument, int piece)
@@ -206,14 +204,13 @@ bool tg__argmax(tg_context *cx, const argmax_matrix *m, int rows, const tg_real 
     tg__arena_reset(room);
     s.x = tg__arena_take(room, n * (size_t)s.deep);
     s.row = tg__arena_take(room, n * sizeof *s.row);
-    s.finite = tg__arena_take(room, n * sizeof *s.finite);
     s.lower = tg__arena_take(room, n * (size_t)s.pieces * sizeof *s.lower);
     s.left = tg__arena_take(room, n * sizeof *s.left);
     s.column = tg__arena_take(room, n * MOST_LEFT * sizeof *s.column);
     if (cx->status) return false;
     tg__team_run(cx, rows, round_piece, &s);
     for (int r = 0; r < rows; r++)
-        if (!s.finite[r]) return false;
+        if (!(s.row[r].length <= most_length)) return false;
     tg__team_run(cx, s.pieces, bounds_piece, &s);
     tg__team_run(cx, rows, gather_piece, &s);
     if (!worth_deciding(&s)) return false;

@@ -7,7 +7,7 @@
  *
  * and then, |.| being the Euclidean length and p q_j an exact product of integers, by Cauchy and Schwarz
  *
- *     | x w_j - r s_j (p q_j) |  <=  |f| |w_j| + |r p| |e_j|
+ *     | x w_j - r s_j (p q_j) |  <=  |f| |w_j| + |r p| |e_j|,   |r p| <= |x| + |f|
  *
  * so that every number of the row is known to lie in an interval. The columns whose interval reaches as high as the
  * lower end of any other's remain: of thousands two or three, in a trained model. They are computed as

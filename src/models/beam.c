@@ -195,7 +195,7 @@ static tg_status ask_for_words(search *s, const tg_real **attention, int t)
         s->m->step_best(s->m->user, s->now.n, s->from + s->start[t], s->word + s->start[t], k->id, attention);
     for (int r = 0; r < s->now.n && !status; r++) {
         k->gain[r] = 0;
-        k->bad[r] = k->id[r] < 0 ? TG_UNKNOWN : -1;
+        k->bad[r] = k->id[r] < 0 ? ~k->id[r] : -1;
     }
     return status;
 }

@@ -24,8 +24,8 @@ typedef struct beam_model {
     tg_status (*step)(void *user, int n, const int from[], const int word[], const tg_real **logits,
                       const tg_real **attention);
 
-    /* The same for the most probable tokens alone, best (n), <pad> and <s> left out, the first of equal ones; -1: a
-     * logit of the row is not finite. NULL: the model has only the other. */
+    /* The same for the most probable tokens alone, best (n), <pad> and <s> left out, the first of equal ones; below 0:
+     * ~v, v the first token whose logit is not finite. NULL: the model has only the other. */
     tg_status (*step_best)(void *user, int n, const int from[], const int word[], int best[],
                            const tg_real **attention);
 } beam_model;

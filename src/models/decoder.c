@@ -5,7 +5,6 @@
  * without attention, run as ops on the tape t. */
 #include "models/decoder.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "data/data.h"
@@ -326,8 +325,8 @@ tg_status tg__decoder_step_words(decoder *d, int n, const int from[], const int 
     if (!all_logits(d, n, u)) return tg__status_taken(d->t->cx);
     for (int r = 0; r < n; r++) {
         const tg_real *x = d->logits + times(r, V);
-        best[r] = tg__best_word(x, V);
-        if (!isfinite(x[best[r]])) best[r] = -1;
+        const int bad = (int)tg__first_nonfinite(x, (size_t)V);
+        best[r] = bad < V ? ~bad : tg__best_word(x, V);
     }
     return TG_OK;
 }

@@ -23,8 +23,8 @@ decoder *tg__decoder_begin(decoder_weights *w, tg_tape *t, int S, int B, const i
 tg_status tg__decoder_step(decoder *d, int n, const int from[], const int word[], const tg_real **logits,
                            const tg_real **attention);
 
-/* The same for the most probable words alone, best (n), as tg__best_word() finds them; -1: of a row whose numbers are not
- * finite. Faster: most logits need not be computed. */
+/* The same for the most probable words alone, best (n), as tg__best_word() finds them; below 0, for a row with logits
+ * that are not finite: ~v, v the first of them. Faster: most logits need not be computed. */
 tg_status tg__decoder_step_words(decoder *d, int n, const int from[], const int word[], int best[],
                                  const tg_real **attention);
 

@@ -28,7 +28,7 @@ typedef struct decoding {
     double *log_probability; /* NULL: nobody asks */
 } decoding;
 
-/* The most probable word of each row, into g->word; -1: its numbers are not finite. */
+/* The most probable word of each row, into g->word; below 0: its numbers are not finite. */
 static tg_status best_words(decoding *g)
 {
     const tg_real *logits;

@@ -7,7 +7,7 @@
 
 /* For kernels/argmax.h, where the letters are explained. */
 typedef struct rounded_row {
-    tg_real scale, length, error; /* r, |x|, |f| */
+    tg_real scale, length, error; /* of x: r, |x|, |f|; for bounds(): r, and at least |r p| and |f| */
 } rounded_row;
 typedef struct rounded_columns {
     const int8_t *panels;
