@@ -117,7 +117,7 @@ static double dot(const double *x, const double *y, size_t n)
 }
 
 /* x loses its part along the unit vector q. */
-static void project_out(double *x, const double *q, size_t n)
+static void project_out(double *restrict x, const double *restrict q, size_t n)
 {
     const double c = dot(q, x, n);
     for (size_t i = 0; i < n; i++) x[i] -= c * q[i];
