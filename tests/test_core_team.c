@@ -81,6 +81,48 @@ START_TEST(denormals_are_flushed_inside_and_the_callers_mode_is_restored)
 }
 END_TEST
 
+/* ---- phases ---- */
+
+typedef struct walk { /* each piece writes what it finds beside it in the phase before */
+    int pieces, slow;
+    unsigned now[2][TEAM_PIECES];
+    atomic_int done;
+} walk;
+
+static void walk_on(void *argument, int phase, int piece)
+{
+    walk *w = argument;
+    const unsigned *before = w->now[phase % 2];
+    if (piece == w->slow && phase % 50 == 0) usleep(300);
+    w->now[(phase + 1) % 2][piece] =
+        before[piece] * 5 + before[(piece + 1) % w->pieces] * 3 + (unsigned)(phase + piece);
+    atomic_fetch_add(&w->done, 1);
+}
+
+/* The value of each piece depends on those of its neighbours in all phases before: so any that began too early, or twice,
+ * or not at all, shows in the end. One piece is slow now and then, so that others help. */
+START_TEST(phases_follow_each_other_whatever_the_number_of_workers)
+{
+    enum { PHASES = 400 };
+    const int pieces[] = { 1, 2, 3, 7, 8, 64 };
+    for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++) {
+        walk expected = { .pieces = pieces[k], .slow = -1 };
+        for (int phase = 0; phase < PHASES; phase++)
+            for (int piece = 0; piece < pieces[k]; piece++) walk_on(&expected, phase, piece);
+        for (int threads = 1; threads <= 8; threads++) {
+            tg_context *cx = context_of(threads);
+            for (int round = 0; round < 5; round++) {
+                walk w = { .pieces = pieces[k], .slow = round ? round - 1 : -1 };
+                tg__team_phases(cx, PHASES, pieces[k], walk_on, &w);
+                ck_assert_int_eq(w.done, PHASES * pieces[k]);
+                ck_assert(!memcmp(w.now, expected.now, sizeof w.now));
+            }
+            tg_context_free(cx);
+        }
+    }
+}
+END_TEST
+
 START_TEST(team_works_again_after_a_fork)
 {
     tg_context *cx = context_of(4);
@@ -120,4 +162,4 @@ END_TEST
 TG_TEST_MAIN("core/team", every_piece_is_done_once_whatever_the_number_of_workers,
              many_small_runs_with_pauses_lose_nothing,
              denormals_are_flushed_inside_and_the_callers_mode_is_restored, team_works_again_after_a_fork,
-             pieces_cover_everything_evenly)
+             phases_follow_each_other_whatever_the_number_of_workers, pieces_cover_everything_evenly)

@@ -1,6 +1,7 @@
 /* core/team.c -- a small thread team: a counter of pieces, a spin, a sleep. */
 #include "core/team.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -242,4 +243,71 @@ void tg__team_ranges(tg_context *cx, size_t n, size_t most, void (*work)(void *,
 {
     const int pieces = tg__pieces((int64_t)n, (int64_t)most);
     tg__team_run(cx, pieces, do_range, &(ranges){ work, argument, (int64_t)n, pieces });
+}
+
+/* ---- phases ----
+ *
+ * A piece is claimed, then finished; both count phases, each on a cache line of its own: claims are touched by the
+ * piece's worker alone, unless others give up waiting for it. */
+enum { CACHE_LINE = 64 };
+
+typedef struct turn {
+    _Alignas(CACHE_LINE) atomic_int claimed;  /* phases that somebody has begun, or done */
+    _Alignas(CACHE_LINE) atomic_int finished; /* phases that are done */
+} turn;
+
+typedef struct phased {
+    void (*work)(void *, int, int);
+    void *argument;
+    int phases, pieces, seats;
+    atomic_bool taken[TEAM_PIECES]; /* seats at which somebody sits */
+    int seat[TEAM_PIECES];          /* of a piece's worker */
+    turn turn[TEAM_PIECES];
+} phased;
+
+/* Does the piece, unless somebody has begun it. */
+static void take_turn(phased *p, int phase, int piece)
+{
+    int expected = phase;
+    if (!atomic_compare_exchange_strong(&p->turn[piece].claimed, &expected, phase + 1)) return;
+    p->work(p->argument, phase, piece);
+    atomic_store(&p->turn[piece].finished, phase + 1);
+}
+
+/* Until all pieces of the phase are done. Whoever has not come is not waited for; whoever has may be late
+ * by some microseconds, and then is helped. */
+static void wait_for_phase(phased *p, int phase)
+{
+    enum { PATIENCE = 256 };
+    for (int piece = 0; piece < p->pieces; piece++)
+        for (int k = 1; atomic_load(&p->turn[piece].finished) <= phase; k++) {
+            if (k == 1 ? !atomic_load(&p->taken[p->seat[piece]]) : k % PATIENCE == 0)
+                take_turn(p, phase, piece);
+            pause_briefly();
+            if (k % PATIENCE == 0) sched_yield();
+        }
+}
+
+static void sit(void *argument, int seat)
+{
+    phased *p = argument;
+    const int first = (int)tg__piece_start(p->pieces, p->seats, seat),
+              end = (int)tg__piece_start(p->pieces, p->seats, seat + 1);
+    atomic_store(&p->taken[seat], true);
+    for (int phase = 0; phase < p->phases; phase++) {
+        for (int piece = first; piece < end; piece++) take_turn(p, phase, piece);
+        wait_for_phase(p, phase);
+    }
+}
+
+void tg__team_phases(tg_context *cx, int phases, int pieces, void (*work)(void *, int, int), void *argument)
+{
+    assert(pieces <= TEAM_PIECES);
+    phased p = { .work = work, .argument = argument, .phases = phases, .pieces = pieces };
+    p.seats = cx->threads < pieces ? cx->threads : pieces;
+    for (int seat = 0; seat < p.seats; seat++)
+        for (int64_t k = tg__piece_start(pieces, p.seats, seat);
+             k < tg__piece_start(pieces, p.seats, seat + 1); k++)
+            p.seat[k] = seat;
+    tg__team_run(cx, p.seats, sit, &p);
 }

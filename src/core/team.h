@@ -19,6 +19,14 @@ void tg__team_run(tg_context *cx, int pieces, void (*work)(void *argument, int p
 void tg__team_ranges(tg_context *cx, size_t n, size_t most,
                      void (*work)(void *argument, size_t first, size_t end), void *argument);
 
+/* Phases: work(argument, phase, piece) for piece 0 ... pieces-1 of phase 0, then of phase 1, and so on; a piece begins
+ * when all of the phase before it are done. pieces: at most TEAM_PIECES. A worker does the same pieces in each phase, so
+ * what they read stays in its cache. The pieces of a worker that does not come, or does not get on, are done by
+ * others: so a busy machine costs time, and never stops the work. */
+enum { TEAM_PIECES = 64 };
+void tg__team_phases(tg_context *cx, int phases, int pieces,
+                     void (*work)(void *argument, int phase, int piece), void *argument);
+
 void tg__team_free(team *t);
 
 /* For tests: how many different workers have done a piece so far; and contexts made while this is
