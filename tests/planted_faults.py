@@ -10,38 +10,35 @@ import subprocess
 import sys
 import tempfile
 
-GATES, SWEEP = "src/kernels/simd/kernels.c", "src/kernels/gru.c"
+GATES, CELL, SWEEP = "src/kernels/simd/kernels.c", "src/kernels/gru_cell.c", "src/kernels/gru.c"
 LOOK, ATTENDING = "src/kernels/attention.c", "src/kernels/attention_gru.c"
 
 # (what is broken, file, the shipped text, the text with the fault)
 FAULTS = [
     ("dz without the derivative of the sigmoid", GATES,
-     "const vec dz = d * (load(h_before + j, n) - g) * z * (1 - z);", "const vec dz = d * (load(h_before + j, n) - g);"),
+     "const vec dz = d * (load(before + j, n) - g) * z * (1 - z);", "const vec dz = d * (load(before + j, n) - g);"),
     ("dz with the sign of h - g turned", GATES,
-     "d * (load(h_before + j, n) - g) * z * (1 - z)", "d * (g - load(h_before + j, n)) * z * (1 - z)"),
+     "d * (load(before + j, n) - g) * z * (1 - z)", "d * (g - load(before + j, n)) * z * (1 - z)"),
     ("dg without the derivative of tanh", GATES,
      "const vec dg = d * (1 - z) * (1 - g * g);", "const vec dg = d * (1 - z);"),
     ("dg with the wrong gate", GATES, "const vec dg = d * (1 - z) * (1 - g * g);", "const vec dg = d * z * (1 - g * g);"),
-    ("dh without the part that z lets through", GATES, "store(dh + j, n, d * z);", "store(dh + j, n, d * 0);"),
-    ("dr without h(t-1)", GATES, "const vec dr = d * before * r * (1 - r);", "const vec dr = d * r * (1 - r);"),
+    ("dh without the part that z lets through", GATES, "store(dh_row + j, n, d * z);", "store(dh_row + j, n, d * 0);"),
+    ("dr without h(t-1)", GATES, "const vec dr = d * load(before + j, n) * r * (1 - r);", "const vec dr = d * r * (1 - r);"),
     ("dh without the part through r * h", GATES,
-     "store(dh + j, n, fma_(d, r, load(dh + j, n)));", "store(dh + j, n, load(dh + j, n));"),
-    ("dW_hg from h instead of r * h", GATES, "store(rh + j, n, r * before);", "store(rh + j, n, before);"),
+     "store(dh_row + j, n, fma_(d, r, load(dh_row + j, n)));", "store(dh_row + j, n, load(dh_row + j, n));"),
+    ("dW_hg from h instead of r * h", GATES, "store(rh_row + j, n, r * load(before + j, n));", "store(rh_row + j, n, load(before + j, n));"),
     ("reset after: dr without q", GATES, "const vec dr = dg * hq * r * (1 - r);", "const vec dr = dg * r * (1 - r);"),
-    ("reset after: dq without r", GATES, "store(q + j, n, dg * r);", "store(q + j, n, dg);"),
-    ("dh without the products of z and r", SWEEP,
-     "tg__matrix_product(&c->zr, rows, gates, 3 * H, 1, dh, H);", ""),
-    ("the product of z only", SWEEP,
-     "direction == NORMAL ? H : 2 * H, n", "H, n"),
-    ("a missing bias gradient", SWEEP, "tg__add_rows(cx, N, 3 * H, dgates, 3 * H, d.b);", "tg__add_rows(cx, N, 2 * H, dgates, 3 * H, d.b);"),
+    ("reset after: dq without r", GATES, "store(q_row + j, n, dg * r);", "store(q_row + j, n, dg);"),
+    ("dh without the products of z and r", CELL, "product(&c->zr, p, s.gates, 3 * H, 1, s.dh, H);", ""),
+    ("reset after: dh without the product of q", CELL, "product(&c->g, p, s.q, H, 1, s.dh, H);", ";"),
+    ("the product of z only", CELL, "packed(cx, TRANSPOSED, 2 * H, H, w.W_h,", "packed(cx, TRANSPOSED, H, H, w.W_h,"),
+    ("a missing bias gradient", SWEEP, "tg__add_rows(cx, N, 3 * H, saved.gates, 3 * H, d.b);", "tg__add_rows(cx, N, 2 * H, saved.gates, 3 * H, d.b);"),
     ("reset after: a missing recurrent bias", SWEEP, "tg__add_rows(cx, N, H, saved.q, H, d.b_h + 2 * H);", ""),
-    ("an unmasked step: all rows run at every step of backward", SWEEP,
-     "const int t = w->s.reverse ? q->steps - 1 - k : k, rows = tg__sweep_rows(q, t, first, last), token = q->offset[t] + first;\n"
-     "        if (!rows) continue;\n        tg_real *dh",
-     "const int t = w->s.reverse ? q->steps - 1 - k : k, rows = last - first, token = q->offset[t] + first < q->tokens - rows ? q->offset[t] + first : q->tokens - rows;\n"
-     "        if (q->tokens < rows) continue;\n        tg_real *dh"),
-    ("h(t-1) taken from the step itself", SWEEP, "before = w->s.reverse ? t + 1 : t - 1;", "before = t;"),
-    ("the gradient that arrives at y(t) is lost", SWEEP, "dh[at(i, H) + (size_t)j] += dy[j];", "(void)dy;"),
+    ("an unmasked step: of each lot one row less runs backward", SWEEP, "end = which == GO_ON ? ran : q->active[t];",
+     "end = (which == GO_ON ? ran : q->active[t]) - (w->dh && !q->full);"),
+    ("dW_h without the states before the first step", SWEEP, "if (!s.from_zeros)", "if (0)"),
+    ("h(t-1) taken from the step itself", SWEEP, "before = w->s.reverse ? t + 1 : t - 1,", "before = t,"),
+    ("the gradient that arrives at y(t) is lost", CELL, "dh[j] += dy[j];", "(void)dy, (void)dh;"),
     ("dW_x overwritten instead of added", SWEEP, "saved.gates, 3 * H, NULL, 1, d.W_x, 3 * H);", "saved.gates, 3 * H, NULL, 0, d.W_x, 3 * H);"),
     ("dx overwritten instead of added", SWEEP, "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 1, dx, I);",
      "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 0, dx, I);"),

@@ -1,4 +1,4 @@
-/* The recurrent layer: lengths, states, directions, steps against sequences, threads. */
+/* The recurrent layer: lengths, states, directions, steps against sequences. */
 #include <math.h>
 #include <string.h>
 #include <tidegate/tidegate.h>
@@ -199,97 +199,6 @@ START_TEST(reverse_direction_is_the_forward_one_on_the_reversed_row)
 }
 END_TEST
 
-/* ---- the same bits for any number of workers ---- */
-
-typedef struct outcome {
-    size_t n;
-    tg_real *bits; /* outputs, then gradients of the input and of all weights */
-    int worked;
-} outcome;
-
-static outcome train_step(int threads, const tg_rnn_config *config, int T, int B, int i, int h,
-                          const int *lengths)
-{
-    tg__team_cores_override = threads;
-    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 9, .threads = threads });
-    tg__team_cores_override = 0;
-    tg_params *ps = tg_params_new(cx);
-    tg_rnn *rnn = tg_rnn_new(ps, "rnn", i, h, config);
-    tg_linear *out = tg_linear_new(ps, "out", config->bidirectional ? 2 * h : h, 40, NULL);
-    tg_tape *t = tg_tape_new(cx);
-    const size_t nx = (size_t)T * (size_t)B * (size_t)i;
-    tg_real *x = malloc(nx * sizeof *x);
-    int *id = malloc((size_t)T * (size_t)B * sizeof *id);
-    fill(x, nx);
-    for (int k = 0; k < T * B; k++) id[k] = k % 40;
-    outcome o = { 0 };
-    for (int k = 0; k < 300 && (!k || (threads > 1 && o.worked < 2));
-         k++) { /* until another worker was awake in time */
-        tg_params_zero_gradients(ps);
-        tg_context_set_step(cx, 1); /* from another step and back: the same dropout masks */
-        tg_tape_begin(t, TG_TRAIN);
-        tg_context_set_step(cx, 0);
-        tg_tape_begin(t, TG_TRAIN);
-        tg_tensor *in = tg_input(t, 3, (int[]){ T, B, i }, x),
-                  *y = tg_rnn_run(rnn, t, in, lengths, NULL, NULL);
-        tg_tensor *loss = tg_cross_entropy(t, tg_linear_run(out, t, y), id, NULL);
-        ck_assert_int_eq(tg_tape_backward(t, loss), TG_OK);
-        tg_params_clip_norm(ps, (tg_real)0.1);
-        o = (outcome){ .worked = tg__team_worked(cx),
-                       .bits = realloc(o.bits,
-                                       (tg_tensor_size(y) + nx + tg_params_size(ps) + 1) * sizeof *o.bits) };
-        memcpy(o.bits, y->data, tg_tensor_size(y) * sizeof *o.bits);
-        o.n = tg_tensor_size(y);
-        memcpy(o.bits + o.n, in->grad, nx * sizeof *o.bits);
-        o.n += nx;
-        for (int p = 0; p < tg_params_count(ps); p++) {
-            tg_parameter_info info;
-            tg_params_info(ps, p, &info);
-            ck_assert_int_eq(tg_params_get_gradient(ps, info.name, o.bits + o.n, info.size), TG_OK);
-            o.n += info.size;
-        }
-        o.bits[o.n++] = *loss->data;
-    }
-    free(x);
-    free(id);
-    tg_context_free(cx);
-    return o;
-}
-
-START_TEST(same_bits_for_1_2_3_and_8_workers_and_on_every_repeat)
-{
-    static const struct {
-        tg_rnn_config config;
-        int T, B, I, H;
-        bool ragged;
-    } cases[] = {
-        { { .cell = TG_GRU, .layers = 2, .dropout = (tg_real)0.2 }, 12, 40, 50, 96, true },
-        { { .cell = TG_GRU_RESET_AFTER, .layers = 2 }, 20, 33, 64, 64, false },
-        { { .cell = TG_GRU, .bidirectional = true }, 15, 70, 31, 65, true },
-        { { .cell = TG_GRU }, 200, 1, 128, 128, false },
-    };
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        int lengths[128];
-        for (int b = 0; b < cases[c].B; b++) lengths[b] = b * 7 % (cases[c].T + 1);
-        const int *ragged = cases[c].ragged ? lengths : NULL;
-        outcome one = train_step(1, &cases[c].config, cases[c].T, cases[c].B, cases[c].I, cases[c].H, ragged);
-        ck_assert_int_eq(one.worked, 1);
-        const int workers[] = { 1, 2, 3, 8, 8, 2 };
-        for (size_t w = 0; w < sizeof workers / sizeof *workers; w++) {
-            outcome many = train_step(workers[w], &cases[c].config, cases[c].T, cases[c].B, cases[c].I,
-                                      cases[c].H, ragged);
-            ck_assert_uint_eq(many.n, one.n);
-            ck_assert_msg(!memcmp(many.bits, one.bits, one.n * sizeof *one.bits),
-                          "case %zu: %d workers give other bits", c, workers[w]);
-            if (workers[w] > 1)
-                ck_assert_msg(many.worked > 1, "case %zu: of %d workers only one worked", c, workers[w]);
-            free(many.bits);
-        }
-        free(one.bits);
-    }
-}
-END_TEST
-
 /* ---- errors ---- */
 
 static void assert_fails(fixture *f, tg_status status, const char *part)
@@ -430,7 +339,6 @@ END_TEST
 TG_TEST_MAIN("layers/rnn", steps_equal_sequences, two_halves_with_carried_state_equal_the_whole,
              padded_batches_equal_unpadded_singles, length_zero_gives_the_state_that_went_in,
              reverse_direction_is_the_forward_one_on_the_reversed_row,
-             same_bits_for_1_2_3_and_8_workers_and_on_every_repeat, wrong_arguments_fail_with_their_numbers,
-             layer_born_in_error_keeps_failing_with_a_sentence,
+             wrong_arguments_fail_with_their_numbers, layer_born_in_error_keeps_failing_with_a_sentence,
              shared_parameters_serve_another_context_and_cannot_be_trained,
              steady_training_step_allocates_nothing)

@@ -96,8 +96,15 @@ static void forward_step(const attention_gru *m, const attention_gru_run *r, int
     } else if (m->s.feeds) {
         tg__matrix_product(&m->W_f, rows, r->u + at(first, m->s.R), m->s.R, 1, gates, 3 * H);
     }
-    tg__gru_step(&m->cell, rows, h, gates, r->saved.q ? r->saved.q + at(token, H) : NULL,
-                 r->rh + at(first, H), y, H);
+    tg__gru_step(&m->cell, rows,
+                 (gru_step){ .h_before = h,
+                             .h_stride = H,
+                             .y = y,
+                             .y_stride = H,
+                             .gates = gates,
+                             .q = r->saved.q ? r->saved.q + at(token, H) : NULL,
+                             .rh = r->saved.rh ? r->saved.rh + at(token, H) : NULL });
+    memcpy(h, y, at(rows, H) * sizeof *h);
     if (m->s.R) {
         look(r, first, rows, token, y);
         attentional_vector(m, r, first, rows, token);
@@ -123,11 +130,6 @@ void tg__attention_gru_forward(tg_context *cx, const attention_gru *m, const att
 }
 
 /* ---- backward ---- */
-
-static void add(int n, const tg_real *x, tg_real *y)
-{
-    for (int j = 0; j < n; j++) y[j] += x[j];
-}
 
 /* The way back of look(): dcontext (rows,M) from `first` on -> dquery (rows,D), added to. */
 static void look_backward(const sweep *w, int block, int first, int rows, int token, const tg_real *query,
@@ -171,15 +173,20 @@ static void backward_step(const sweep *w, int block, int first, int rows, int to
             *gates = r->saved.gates + at(token, 3 * H);
     const tg_real *y = r->y + at(token, H);
 
-    add((int)at(rows, H), b->dy + at(token, H), dh);
     memcpy(dc, b->dc + at(token, M), at(rows, M) * sizeof *dc);
     if (m->s.R) {
         attentional_backward(w, first, rows, token);
         look_backward(w, block, first, rows, token, y, dh);
     }
-    tg__gru_step_backward(&m->cell, rows, b->h_before + at(token, H), dh, gates,
-                          r->saved.q ? r->saved.q + at(token, H) : NULL, b->rh + at(token, H),
-                          b->drh + at(first, H));
+    tg__gru_step_backward(&m->cell, rows,
+                          (gru_step){ .h_before = b->h_before + at(token, H),
+                                      .h_stride = H,
+                                      .gates = gates,
+                                      .q = r->saved.q ? r->saved.q + at(token, H) : NULL,
+                                      .dy = b->dy + at(token, H),
+                                      .y_stride = H,
+                                      .dh = dh,
+                                      .drh = b->drh + at(first, H) });
     if (!m->s.R) {
         tg_real *dquery = b->dquery + at(token, D);
         tg__matrix_product(&m->W_f, rows, gates, 3 * H, 1, dc, M);

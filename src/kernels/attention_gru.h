@@ -73,7 +73,6 @@ typedef struct attention_gru_run {
     tg_real *query;           /* (N,D): set; before only */
     tg_real *attentional;     /* (N,R): set; after only */
     tg_real *coverage_before; /* (N,S): set; with coverage */
-    tg_real *rh;              /* (B,H): scratch */
 } attention_gru_run;
 
 void tg__attention_gru_forward(tg_context *cx, const attention_gru *m, const attention_gru_run *r);
@@ -86,7 +85,7 @@ typedef struct attention_gru_backward {
     tg_real *dcoverage;                    /* (B,S): zeros on entry; with coverage */
     tg_real *dquery;                       /* (N,D): set; before only */
     tg_real *dpre;                         /* (N,R): set to the gradient before tanh; after only */
-    tg_real *rh, *drh;                     /* (N,H), (B,H) */
+    tg_real *drh;                          /* (B,H) */
     tg_real *dcontext, *scratch;           /* (B,M), (B,S) */
     attention_gradients d;                 /* v and w: one (D) for each of tg__sweep_blocks(B) blocks */
 } attention_gru_backward;

@@ -1,28 +1,35 @@
-/* kernels/gru.c -- the unrolled GRU and its gradients; equations and layout in gru.h.
+/* kernels/gru.c -- the unrolled GRU and its gradients; the step is in gru_cell.c.
  *
- * Order of work: one product for the input side of all steps; the recurrent weights packed once; then the
- * sweep, step by step, with the recurrent products; backward the sweep in the other direction, and after
- * it one product for each weight gradient. The sweep is cut into blocks of rows of the batch, which do not
- * meet, so a block runs from the first step to the last on one worker. */
+ * Order of work: one product for the input side of all steps; the recurrent weights packed once; then the sweep, step by
+ * step, with the recurrent products; backward the sweep in the other direction, and after it one product for each weight
+ * gradient.
+ *
+ * The workers share a sweep in one of two ways. By rows: each takes every so-manieth row of the batch, and goes from the
+ * first step to the last without meeting the others. By units: each takes some units of all rows, reads but those columns of
+ * the recurrent weights, which stay in its own cache, and meets the others after each phase. No number depends on the
+ * choice: each is a sum over k in one order, made by one worker. */
 #include "kernels/gru.h"
 
 #include <string.h>
 
+#include "core/context.h"
 #include "core/team.h"
 #include "kernels/matmul.h"
-#include "kernels/panels.h"
-#include "kernels/simd/table.h"
+
+typedef struct share { /* of a worker: rows row, row + step, ...; units first ... end-1 */
+    int row, step, first, end;
+} share;
 
 typedef struct sweep {
     gru_shape s;
     gru_cell cell;
-    int blocks;
-    const tg_real *h0, *y_in, *dy; /* backward */
-    tg_real *h, *y, *dh;
+    int groups, slices; /* of rows, of units: one of them is 1 */
+    int phases;         /* from the first step to the last */
+    void (*phase)(const struct sweep *w, int phase, share mine);
+    const tg_real *h0, *dy;
+    const tg_real *y_before; /* y, as it is read */
+    tg_real *y, *dh, *drh;
     gru_saved saved;
-    tg_real *rh;       /* forward (B,H); backward (tokens,H): r * h_before, for dW_hg */
-    tg_real *h_before; /* (tokens,H): h(t-1) of every token, backward */
-    tg_real *drh;      /* (B,H) */
 } sweep;
 
 static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
@@ -35,7 +42,7 @@ int tg__sweep_blocks(int B)
     return blocks < 2 && B >= 16 ? 2 : blocks;
 }
 
-bool tg__sweep_packs(const sequence *q) { return q->B > 1 && q->steps > 1; }
+bool tg__sweep_packs(const sequence *q) { return q->steps > 1; }
 
 int tg__sweep_rows(const sequence *q, int t, int first, int last)
 {
@@ -43,159 +50,217 @@ int tg__sweep_rows(const sequence *q, int t, int first, int last)
     return end > first ? end - first : 0;
 }
 
-/* ---- the cell ---- */
-
-size_t tg__gru_cell_room(int H)
-{
-    const size_t forward = tg__panels_room(H, 2 * H), backward = tg__panels_room(2 * H, H);
-    return (forward > backward ? forward : backward) + tg__panels_room(H, H);
-}
-
 size_t tg__gru_panels_room(gru_shape s) { return tg__sweep_packs(s.sequence) ? tg__gru_cell_room(s.H) : 0; }
 
-gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_after, gru_weights w,
-                      tg_real *room)
+/* ---- how a sweep is shared out ---- */
+
+/* By rows where everybody gets enough of them to make good use of each weight read, and all weights fit a worker's own
+ * cache; else by units, where a phase is long enough to be worth a meeting. */
+static void share_out(sweep *w, int threads)
 {
-    const int k = direction == NORMAL ? H : 2 * H, n = direction == NORMAL ? 2 * H : H;
-    /* the third gate's columns of W_h (H,3H) */
-    tg_real *const g = room ? room + tg__panels_room(k, n) : NULL;
-    return (gru_cell){ .H = H,
-                       .reset_after = reset_after,
-                       .w = w,
-                       .zr = tg__matrix(cx, direction, k, n, w.W_h, 3 * H, room),
-                       .g = tg__matrix(cx, direction, H, H, w.W_h + 2 * H, 3 * H, g) };
+    enum { ROWS_ENOUGH = 8, PANELS_ENOUGH = 2 };
+    const size_t OWN_CACHE = 1 << 20, WORTH_MEETING = 20000; /* bytes; multiply-adds of a worker in a step */
+    const int B = w->s.sequence->B, H = w->s.H;
+    const size_t weights = 3 * at(H, H), step = weights * (size_t)B;
+    int slices = H / (PANELS_ENOUGH * tg__simd()->panel_columns);
+    if (slices > threads) slices = threads;
+    if (slices > TEAM_PIECES) slices = TEAM_PIECES;
+    while (slices > 1 && step / (size_t)slices < WORTH_MEETING) slices--;
+    int groups = B / ROWS_ENOUGH < threads ? B / ROWS_ENOUGH : threads;
+    if (groups < 1) groups = 1;
+    const bool by_rows =
+        groups > slices || (groups == slices && weights * sizeof(tg_real) <= OWN_CACHE) || slices < 2;
+    w->groups = by_rows ? groups : 1;
+    w->slices = by_rows ? 1 : slices;
+}
+
+static void rows_of_a_worker(void *argument, int group)
+{
+    const sweep *w = argument;
+    const share mine = { .row = group, .step = w->groups, .first = 0, .end = w->s.H };
+    for (int phase = 0; phase < w->phases; phase++) w->phase(w, phase, mine);
+}
+
+static void units_of_a_worker(void *argument, int phase, int slice)
+{
+    const sweep *w = argument;
+    const int H = w->s.H, columns = tg__simd()->panel_columns, panels = tg__pieces(H, columns),
+              first = columns * (int)tg__piece_start(panels, w->slices, slice),
+              end = columns * (int)tg__piece_start(panels, w->slices, slice + 1);
+    w->phase(w, phase, (share){ .row = 0, .step = 1, .first = first, .end = end < H ? end : H });
+}
+
+static void run_sweep(tg_context *cx, sweep *w)
+{
+    share_out(w, cx->threads);
+    if (w->slices > 1)
+        tg__team_phases(cx, w->phases, w->slices, units_of_a_worker, w);
+    else
+        tg__team_run(cx, w->groups, rows_of_a_worker, w);
+}
+
+/* ---- where the arrays of a step are ---- */
+
+/* Step k of a sweep, in the order in which it runs forward. */
+static int time_of(const sweep *w, int k) { return w->s.reverse ? w->s.sequence->steps - 1 - k : k; }
+
+/* The rows of step t are two lots: those that GO_ON, whose h(t-1) is the output of the step before, come first; those
+ * that BEGIN at t have h0. (Forward all begin at once; in reverse a row begins at its last valid step.) */
+typedef enum lot { GO_ON, BEGIN, LOTS } lot;
+
+/* A worker's rows of a lot, and their arrays; false where there is none. */
+static bool rows_of(const sweep *w, int t, lot which, share mine, gru_part *part, gru_step *s)
+{
+    const sequence *q = w->s.sequence;
+    const int H = w->s.H, before = w->s.reverse ? t + 1 : t - 1,
+              ran = before < 0 || before >= q->steps ? 0 : tg__sweep_rows(q, before, 0, q->active[t]),
+              start = which == GO_ON ? 0 : ran, end = which == GO_ON ? ran : q->active[t];
+    const int skipped = mine.row < start ? tg__pieces(start - mine.row, mine.step) : 0,
+              first = mine.row + skipped * mine.step, token = q->offset[t] + first;
+    *part = (gru_part){ .rows = tg__pieces(end - first, mine.step),
+                        .step = mine.step,
+                        .H = H,
+                        .first = mine.first,
+                        .end = mine.end };
+    if (!part->rows) return false;
+    *s = (gru_step){ .h_before = which == GO_ON ? w->y_before + at(q->offset[before] + first, w->s.y_stride)
+                                                : w->h0 + at(first, H),
+                     .h_stride = which == GO_ON ? w->s.y_stride : H,
+                     .y = w->y ? w->y + at(token, w->s.y_stride) : NULL,
+                     .y_stride = w->s.y_stride,
+                     .gates = w->saved.gates + at(token, 3 * H),
+                     .q = w->saved.q ? w->saved.q + at(token, H) : NULL,
+                     .rh = w->saved.rh ? w->saved.rh + at(token, H) : NULL,
+                     .dy = w->dy ? w->dy + at(token, w->s.y_stride) : NULL,
+                     .dh = w->dh ? w->dh + at(first, H) : NULL,
+                     .drh = w->drh ? w->drh + at(first, H) : NULL };
+    return true;
 }
 
 /* ---- forward ---- */
 
-void tg__gru_step(const gru_cell *c, int rows, tg_real *h, tg_real *gates, tg_real *q, tg_real *rh,
-                  tg_real *y, int y_stride)
+static void forward_phase(const sweep *w, int phase, share mine)
 {
-    const int H = c->H;
-
-    /* z and r:  + h(t-1) W_hz, + h(t-1) W_hr */
-    tg__matrix_product(&c->zr, rows, h, H, 1, gates, 3 * H);
-    if (c->reset_after) {
-        /* q = h(t-1) W_hg */
-        tg__matrix_product(&c->g, rows, h, H, 0, q, H);
-        tg__simd()->gru_output_reset_after(rows, H, c->w.b, c->w.b_h, gates, q, h, y, y_stride);
-    } else {
-        tg__simd()->gru_update_and_reset(rows, H, c->w.b, h, gates, rh);
-        /* g:  + (r * h(t-1)) W_hg */
-        tg__matrix_product(&c->g, rows, rh, H, 1, gates + 2 * H, 3 * H);
-        tg__simd()->gru_output(rows, H, c->w.b, gates, h, y, y_stride);
-    }
+    const int phases = tg__gru_phases(&w->cell), t = time_of(w, phase / phases);
+    gru_part part;
+    gru_step s;
+    for (lot which = GO_ON; which < LOTS; which++)
+        if (rows_of(w, t, which, mine, &part, &s)) tg__gru_forward_phase(&w->cell, phase % phases, part, s);
 }
 
-static void forward_block(void *argument, int block)
+/* h_end: each row's output at the last step it ran, or h0 if it never did. */
+static void last_states(const sweep *w, tg_real *h_end)
 {
-    const sweep *w = argument;
     const sequence *q = w->s.sequence;
-    const int H = w->s.H, first = (int)tg__piece_start(q->B, w->blocks, block),
-              last = (int)tg__piece_start(q->B, w->blocks, block + 1);
-    for (int k = 0; k < q->steps; k++) {
-        const int t = w->s.reverse ? q->steps - 1 - k : k, rows = tg__sweep_rows(q, t, first, last),
-                  token = q->offset[t] + first;
-        if (!rows) continue;
-        tg__gru_step(&w->cell, rows, w->h + at(first, H), w->saved.gates + at(token, 3 * H),
-                     w->saved.q ? w->saved.q + at(token, H) : NULL, w->rh + at(first, H),
-                     w->y + at(token, w->s.y_stride), w->s.y_stride);
+    const size_t row = (size_t)w->s.H * sizeof *h_end;
+    for (int i = 0, t = q->steps - 1; i < q->B; i++) {
+        while (t >= 0 && q->active[t] <= i) t--;
+        const int last = t < 0 || !w->s.reverse ? t : 0;
+        memcpy(h_end + at(i, w->s.H),
+               last < 0 ? w->h0 + at(i, w->s.H) : w->y_before + at(q->offset[last] + i, w->s.y_stride), row);
     }
 }
 
-void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *x, tg_real *h, tg_real *y,
-                     gru_saved saved, tg_real *scratch, tg_real *panels)
+void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *x, const tg_real *h0,
+                     tg_real *h_end, tg_real *y, gru_saved saved, tg_real *panels)
 {
     const sequence *q = s.sequence;
     tg__matmul(cx, NORMAL, NORMAL, q->tokens, 3 * s.H, s.I, x, s.I, w.W_x, 3 * s.H, NULL, 0, saved.gates,
                3 * s.H);
     sweep all = { .s = s,
                   .cell = tg__gru_cell(cx, NORMAL, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
-                  .blocks = tg__sweep_blocks(q->B),
-                  .h = h,
+                  .phase = forward_phase,
+                  .h0 = h0,
                   .y = y,
-                  .saved = saved,
-                  .rh = scratch };
-    tg__team_run(cx, all.blocks, forward_block, &all);
+                  .y_before = y,
+                  .saved = saved };
+    all.phases = q->steps * tg__gru_phases(&all.cell);
+    run_sweep(cx, &all);
+    last_states(&all, h_end);
 }
 
 /* ---- backward ---- */
 
-void tg__gru_step_backward(const gru_cell *c, int rows, const tg_real *h_before, tg_real *dh, tg_real *gates,
-                           tg_real *q, tg_real *rh, tg_real *drh)
-{
-    const int H = c->H;
-
-    if (c->reset_after) {
-        tg__simd()->gru_backward_reset_after(rows, H, h_before, gates, q, dh);
-        /* dh(t-1) += dq W_hg' */
-        tg__matrix_product(&c->g, rows, q, H, 1, dh, H);
-    } else {
-        tg__simd()->gru_backward_output(rows, H, h_before, gates, dh);
-        /* d(r * h(t-1)) = dg W_hg' */
-        tg__matrix_product(&c->g, rows, gates + 2 * H, 3 * H, 0, drh, H);
-        tg__simd()->gru_backward_reset(rows, H, h_before, drh, gates, dh, rh);
-    }
-    /* dh(t-1) += dz W_hz' + dr W_hr' */
-    tg__matrix_product(&c->zr, rows, gates, 3 * H, 1, dh, H);
-}
-
-/* h_before (rows,H) = h(t-1): the output of the step before, or h0 for the rows that began at t. */
-static void gather_before(const sweep *w, int t, int first, int rows, tg_real *h_before)
+/* Phases of a step, last step first; what goes through the products to the step before needs the whole gradient of
+ * the gates, so it is done with the first phase of the step that comes next. */
+static void backward_phase(const sweep *w, int phase, share mine)
 {
     const sequence *q = w->s.sequence;
-    const int H = w->s.H, before = w->s.reverse ? t + 1 : t - 1;
-    const int ran = before < 0 || before >= q->steps ? 0 : tg__sweep_rows(q, before, first, first + rows);
-    for (int i = 0; i < rows; i++)
-        memcpy(h_before + at(i, H),
-               i < ran ? w->y_in + at(q->offset[before] + first + i, w->s.y_stride)
-                       : w->h0 + at(first + i, H),
-               (size_t)H * sizeof *h_before);
+    const int phases = tg__gru_phases(&w->cell), k = q->steps - 1 - phase / phases;
+    gru_part part;
+    gru_step s;
+    for (lot which = GO_ON; which < LOTS && phase % phases == 0 && k + 1 < q->steps; which++)
+        if (rows_of(w, time_of(w, k + 1), which, mine, &part, &s))
+            tg__gru_backward_products(&w->cell, part, s);
+    for (lot which = GO_ON; which < LOTS && k >= 0; which++)
+        if (rows_of(w, time_of(w, k), which, mine, &part, &s))
+            tg__gru_backward_phase(&w->cell, phase % phases, part, s);
 }
 
-static void backward_block(void *argument, int block)
+void tg__gru_recurrent_gradients(tg_context *cx, int token, int N, int H, bool reset_after,
+                                 const tg_real *h_before, int h_stride, gru_saved saved, gru_gradients d)
 {
-    const sweep *w = argument;
-    const sequence *q = w->s.sequence;
-    const int H = w->s.H, first = (int)tg__piece_start(q->B, w->blocks, block),
-              last = (int)tg__piece_start(q->B, w->blocks, block + 1);
-    for (int k = q->steps - 1; k >= 0; k--) {
-        const int t = w->s.reverse ? q->steps - 1 - k : k, rows = tg__sweep_rows(q, t, first, last),
-                  token = q->offset[t] + first;
-        if (!rows) continue;
-        tg_real *dh = w->dh + at(first, H), *h_before = w->h_before + at(token, H);
-        gather_before(w, t, first, rows, h_before);
-        for (int i = 0; i < rows; i++) { /* dL/dh(t): what came back from step t+1, and what y(t) received */
-            const tg_real *dy = w->dy + at(token + i, w->s.y_stride);
-            for (int j = 0; j < H; j++) dh[at(i, H) + (size_t)j] += dy[j];
-        }
-        tg__gru_step_backward(&w->cell, rows, h_before, dh, w->saved.gates + at(token, 3 * H),
-                              w->saved.q ? w->saved.q + at(token, H) : NULL, w->rh + at(token, H),
-                              w->drh + at(first, H));
-    }
-}
-
-void tg__gru_recurrent_gradients(tg_context *cx, int N, int H, bool reset_after, const tg_real *h_before,
-                                 const tg_real *rh, gru_saved saved, gru_gradients d)
-{
-    const tg_real *dgates = saved.gates, *dg = dgates + 2 * H; /* dz dr dg side by side (N,3H) */
-    tg__matmul(cx, TRANSPOSED, NORMAL, H, 2 * H, N, h_before, H, dgates, 3 * H, NULL, 1, d.W_h,
+    const tg_real *dgates = saved.gates + at(token, 3 * H), *dg = dgates + 2 * H; /* dz dr dg side by side */
+    tg__matmul(cx, TRANSPOSED, NORMAL, H, 2 * H, N, h_before, h_stride, dgates, 3 * H, NULL, 1, d.W_h,
                3 * H); /* dW_hz, dW_hr */
-    tg__add_rows(cx, N, 3 * H, dgates, 3 * H, d.b);
-    if (reset_after) {
-        tg__matmul(cx, TRANSPOSED, NORMAL, H, H, N, h_before, H, saved.q, H, NULL, 1, d.W_h + 2 * H,
-                   3 * H); /* dW_hg += h' dq */
-        tg__add_rows(cx, N, 2 * H, dgates, 3 * H, d.b_h);
-        tg__add_rows(cx, N, H, saved.q, H, d.b_h + 2 * H);
-    } else {
-        tg__matmul(cx, TRANSPOSED, NORMAL, H, H, N, rh, H, dg, 3 * H, NULL, 1, d.W_h + 2 * H,
-                   3 * H); /* dW_hg += (r*h)' dg */
+    if (reset_after)
+        tg__matmul(cx, TRANSPOSED, NORMAL, H, H, N, h_before, h_stride, saved.q + at(token, H), H, NULL, 1,
+                   d.W_h + 2 * H, 3 * H); /* dW_hg += h' dq */
+    else
+        tg__matmul(cx, TRANSPOSED, NORMAL, H, H, N, saved.rh + at(token, H), H, dg, 3 * H, NULL, 1,
+                   d.W_h + 2 * H, 3 * H); /* dW_hg += (r*h)' dg */
+}
+
+void tg__gru_bias_gradients(tg_context *cx, int N, int H, bool reset_after, gru_saved saved, gru_gradients d)
+{
+    tg__add_rows(cx, N, 3 * H, saved.gates, 3 * H, d.b);
+    if (!reset_after) return;
+    tg__add_rows(cx, N, 2 * H, saved.gates, 3 * H, d.b_h);
+    tg__add_rows(cx, N, H, saved.q, H, d.b_h + 2 * H);
+}
+
+/* h_before (tokens,H): h(t-1) of every token. */
+typedef struct gathering {
+    const sweep *w;
+    tg_real *h_before;
+} gathering;
+
+static void gather_step(void *argument, int t)
+{
+    const gathering *g = argument;
+    const int H = g->w->s.H;
+    for (lot which = GO_ON; which < LOTS; which++) {
+        gru_part part;
+        gru_step s;
+        if (!rows_of(g->w, t, which, (share){ 0, 1, 0, H }, &part, &s)) continue;
+        tg_real *to = g->h_before + (s.gates - g->w->saved.gates) / 3;
+        for (int i = 0; i < part.rows; i++)
+            memcpy(to + at(i, H), s.h_before + at(i, s.h_stride), (size_t)H * sizeof *to);
     }
+}
+
+/* dW_h. Where all rows are full, h(t-1) of all tokens but those of the first step are the outputs as they lie in
+ * memory, one step further. */
+static void recurrent_gradients(tg_context *cx, const sweep *w, gru_gradients d, tg_real *h_before)
+{
+    const gru_shape s = w->s;
+    const sequence *q = s.sequence;
+    const int N = q->tokens, B = q->B, H = s.H, later = s.reverse ? 0 : B, begin = s.reverse ? N - B : 0;
+    if (!q->full) {
+        gathering g = { w, h_before };
+        tg__team_run(cx, q->steps, gather_step, &g);
+        tg__gru_recurrent_gradients(cx, 0, N, H, s.reset_after, h_before, H, w->saved, d);
+        return;
+    }
+    tg__gru_recurrent_gradients(cx, later, N - B, H, s.reset_after,
+                                w->y_before + (s.reverse ? at(B, s.y_stride) : 0), s.y_stride, w->saved, d);
+    if (!s.from_zeros) tg__gru_recurrent_gradients(cx, begin, B, H, s.reset_after, w->h0, H, w->saved, d);
 }
 
 size_t tg__gru_backward_scratch(gru_shape s)
 {
-    return (size_t)s.H * (2 * (size_t)s.sequence->tokens + (size_t)s.sequence->B);
+    const sequence *q = s.sequence;
+    return (size_t)s.H * ((size_t)q->B + (q->full ? 0 : (size_t)q->tokens));
 }
 
 void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients d, const tg_real *x,
@@ -204,25 +269,23 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
 {
     const sequence *q = s.sequence;
     const int H = s.H, I = s.I, N = q->tokens;
-    tg_real *h_before = scratch, *rh = scratch + at(N, H), *drh = rh + at(N, H);
-
     sweep all = { .s = s,
                   .cell =
                       tg__gru_cell(cx, TRANSPOSED, H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
-                  .blocks = tg__sweep_blocks(q->B),
+                  .phase = backward_phase,
                   .h0 = h0,
-                  .y_in = y,
+                  .y_before = y,
                   .dy = dy,
                   .dh = dh,
-                  .saved = saved,
-                  .rh = rh,
-                  .h_before = h_before,
-                  .drh = drh };
-    tg__team_run(cx, all.blocks, backward_block, &all);
+                  .drh = scratch,
+                  .saved = saved };
+    all.phases = q->steps * tg__gru_phases(&all.cell) + 1;
+    run_sweep(cx, &all);
 
     tg__matmul(cx, TRANSPOSED, NORMAL, I, 3 * H, N, x, I, saved.gates, 3 * H, NULL, 1, d.W_x,
                3 * H); /* dW_x += x' d */
-    tg__gru_recurrent_gradients(cx, N, H, s.reset_after, h_before, rh, saved, d);
+    recurrent_gradients(cx, &all, d, scratch + at(q->B, H));
+    tg__gru_bias_gradients(cx, N, H, s.reset_after, saved, d);
     if (dx)
         tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 1, dx,
                    I); /* dx += d W_x' */

@@ -51,13 +51,25 @@ matrix tg__matrix(tg_context *cx, transposed b, int k, int n, const tg_real *B, 
     return (matrix){ b, k, n, B, B_stride, room };
 }
 
+void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, const tg_real *A, int A_stride,
+                                int keep, tg_real *C, int C_stride)
+{
+    const tg_real *B = m->b == NORMAL ? m->B + first : m->B + (size_t)first * (size_t)m->stride;
+    const int n = end - first;
+    C += first;
+    if (m->panels)
+        tg__panels_product(rows, n, m->k, A, A_stride, m->panels + (size_t)first * (size_t)m->k, keep, C,
+                           C_stride);
+    else if (rows == 1 && m->b == NORMAL)
+        tg__simd()->row_product(n, m->k, A, B, m->stride, keep, C);
+    else
+        tg__matmul_piece(NORMAL, m->b, rows, n, m->k, A, A_stride, B, m->stride, keep, C, C_stride);
+}
+
 void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_stride, int keep, tg_real *C,
                         int C_stride)
 {
-    if (m->panels)
-        tg__panels_product(rows, m->n, m->k, A, A_stride, m->panels, keep, C, C_stride);
-    else
-        tg__matmul_piece(NORMAL, m->b, rows, m->n, m->k, A, A_stride, m->B, m->stride, keep, C, C_stride);
+    tg__matrix_product_columns(m, 0, m->n, rows, A, A_stride, keep, C, C_stride);
 }
 
 typedef struct wide_product {

@@ -36,6 +36,10 @@ matrix tg__matrix(tg_context *cx, transposed b, int k, int n, const tg_real *B, 
 void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_stride, int keep, tg_real *C,
                         int C_stride);
 
+/* The same of the columns first ... end-1 alone; first is a multiple of tg__simd()->panel_columns. */
+void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, const tg_real *A, int A_stride,
+                                int keep, tg_real *C, int C_stride);
+
 /* The same by the team, of a packed matrix. bias (n), or NULL: C starts from its rows instead of from 0. A row's result
  * does not depend on how many rows there are. */
 void tg__matrix_product_all(tg_context *cx, const matrix *m, int rows, const tg_real *A, int A_stride,

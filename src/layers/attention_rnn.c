@@ -184,10 +184,10 @@ static bool record_take(tg_tape *t, attention_rnn_record *r)
     run->coverage = coverage ? take_state(t, &r->s, S, r->in.coverage) : NULL;
     run->saved.gates = tg__tape_take(t, times(N, 3 * s.H) * sizeof(tg_real));
     run->saved.q = s.reset_after ? tg__tape_take(t, times(N, s.H) * sizeof(tg_real)) : NULL;
+    run->saved.rh = s.reset_after ? NULL : tg__tape_take(t, times(N, s.H) * sizeof(tg_real));
     run->y = r->y.packed, run->c = r->c.packed, run->a = r->a.packed, run->attentional = r->u.packed;
     run->query = s.R ? NULL : tg__tape_take(t, times(N, D) * sizeof(tg_real));
     run->coverage_before = coverage ? tg__tape_take(t, times(N, S) * sizeof(tg_real)) : NULL;
-    run->rh = tg__tape_take(t, times(B, s.H) * sizeof(tg_real));
     if (t->cx->status) return false;
     r->h0 = copy_of(t, run->h, times(B, s.H));
     r->u0 = s.feeds ? copy_of(t, run->u, times(B, s.R)) : NULL;
@@ -237,7 +237,6 @@ static bool backward_take(tg_tape *t, const attention_rnn_record *r, attention_g
                                    .h_before = h_before,
                                    .dquery = s.R ? NULL : take(t, N, r->l->attention->D),
                                    .dpre = s.R ? take(t, N, s.R) : NULL,
-                                   .rh = take(t, N, s.H),
                                    .drh = take(t, B, s.H),
                                    .dcontext = take(t, B, s.M),
                                    .scratch = take(t, B, S) };
@@ -282,7 +281,8 @@ static void weight_gradients(tg_tape *t, const attention_rnn_record *r, const at
     const attention_gru_shape s = r->l->s;
     const attention_gru_gradients d = gradients_of(r->l);
     const int N = r->s.tokens, H = s.H, R = s.R, M = s.M, D = r->l->attention->D;
-    tg__gru_recurrent_gradients(t->cx, N, H, s.reset_after, b->h_before, b->rh, r->run.saved, d.gru);
+    tg__gru_recurrent_gradients(t->cx, 0, N, H, s.reset_after, b->h_before, H, r->run.saved, d.gru);
+    tg__gru_bias_gradients(t->cx, N, H, s.reset_after, r->run.saved, d.gru);
     if (d.W_q)
         tg__matmul(t->cx, TRANSPOSED, NORMAL, H, D, N, b->h_before, H, b->dquery, D, NULL, 1, d.W_q, D);
     if (!R) return;

@@ -107,6 +107,7 @@ static gru_shape shape_of(const rnn_record *r, int k)
                         .I = layer ? l->H * l->directions : l->I,
                         .H = l->H,
                         .reset_after = l->config.cell == TG_GRU_RESET_AFTER,
+                        .from_zeros = !r->h_in,
                         .reverse = k % l->directions == 1,
                         .y_stride = l->H * l->directions };
 }
@@ -146,8 +147,11 @@ static bool record_take(tg_tape *t, rnn_record *r)
     for (int k = 0; k < parts; k++) {
         r->h0[k] = tg__tape_take(t, times(r->s.B, l->H) * sizeof(tg_real));
         r->saved[k].gates = tg__tape_take(t, times(N, 3 * l->H) * sizeof(tg_real));
-        r->saved[k].q =
-            l->config.cell == TG_GRU_RESET_AFTER ? tg__tape_take(t, times(N, l->H) * sizeof(tg_real)) : NULL;
+        tg_real *one = tg__tape_take(t, times(N, l->H) * sizeof(tg_real));
+        if (l->config.cell == TG_GRU_RESET_AFTER)
+            r->saved[k].q = one, r->saved[k].rh = NULL;
+        else
+            r->saved[k].rh = one, r->saved[k].q = NULL;
     }
     return t->cx->status == TG_OK;
 }
@@ -174,7 +178,7 @@ static void apply_mask(tg_context *cx, size_t n, const tg_real *x, const tg_real
     tg__team_run(cx, m.pieces, mask_piece, &m);
 }
 
-static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h, tg_real *scratch, tg_real *panels)
+static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h_end, tg_real *panels)
 {
     const tg_rnn *l = r->l;
     const int B = r->s.B, H = l->H;
@@ -191,10 +195,9 @@ static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h, tg_real *scrat
                 tg__sequence_order_rows(&r->s, H, r->h_in->data + (size_t)k * state, r->h0[k]);
             else
                 memset(r->h0[k], 0, state * sizeof(tg_real));
-            memcpy(h, r->h0[k], state * sizeof *h);
-            tg__gru_forward(t->cx, shape_of(r, k), weights_of(&l->part[k]), r->input[layer], h,
-                            r->output[layer] + direction * H, r->saved[k], scratch, panels);
-            if (r->h_out) tg__sequence_restore_rows(&r->s, H, h, r->h_out->data + (size_t)k * state);
+            tg__gru_forward(t->cx, shape_of(r, k), weights_of(&l->part[k]), r->input[layer], r->h0[k], h_end,
+                            r->output[layer] + direction * H, r->saved[k], panels);
+            if (r->h_out) tg__sequence_restore_rows(&r->s, H, h_end, r->h_out->data + (size_t)k * state);
         }
     }
     if (!r->s.full)
@@ -294,8 +297,7 @@ tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], 
     const int T = x->dim[0], B = x->dim[1], H = l->H, parts = l->config.layers * l->directions;
     rnn_record *r = tg__arena_zeroed(&t->memory, sizeof *r);
     int *room = tg__tape_take(t, tg__sequence_room(T, B) * sizeof *room);
-    tg_real *h = tg__tape_take(t, times(B, H) * sizeof *h),
-            *scratch = tg__tape_take(t, times(B, H) * sizeof *scratch);
+    tg_real *h_end = tg__tape_take(t, times(B, H) * sizeof *h_end);
     tg_tensor *y = tg__tape_tensor(t, 3, (int[]){ T, B, H * l->directions }, true);
     tg_tensor *h_out = out ? tg__tape_tensor(t, 3, (int[]){ parts, B, H }, true) : NULL;
     if (t->cx->status) return &t->cx->nil;
@@ -304,7 +306,7 @@ tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], 
     tg__sequence_init(&r->s, T, B, lengths, room);
     tg_real *panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof *panels);
     if (!record_take(t, r)) return &t->cx->nil;
-    forward_layers(t, r, h, scratch, panels);
+    forward_layers(t, r, h_end, panels);
     if (out) out->h = h_out;
     return tg__tape_record(t, &op_rnn, r, y, 2, (tg_tensor *[]){ x, r->h_in });
 }

@@ -127,7 +127,8 @@ static void take_run(decoder *d)
     r->memory = d->memory;
     r->saved.gates = take(d, n, 3 * H);
     r->saved.q = s.reset_after ? take(d, n, H) : NULL;
-    r->y = take(d, n, H), r->c = take(d, n, s.M), r->a = take(d, n, d->S), r->rh = take(d, n, H);
+    r->saved.rh = s.reset_after ? NULL : take(d, n, H);
+    r->y = take(d, n, H), r->c = take(d, n, s.M), r->a = take(d, n, d->S);
     r->query = s.R ? NULL : take(d, n, d->memory.D);
     r->attentional = s.R ? take(d, n, s.R) : NULL;
     r->coverage_before = c->coverage ? take(d, n, d->S) : NULL;

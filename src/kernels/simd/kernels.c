@@ -35,6 +35,7 @@ enum { TILE = 6 };
 #else
 enum { TILE = 4 };
 #endif
+enum { MOST_PANELS = 4 };
 enum { WIDTH = 2 * VL, LANES = (TILE + VL - 1) / VL * VL }; /* a strip's column takes LANES */
 
 /* One slice of a matrix B (k,columns), `lanes` wide, a multiple of VL: its rows, filled up with zeros. */
@@ -83,43 +84,48 @@ static void pack_strips(bool transposed, int m, int k, const tg_real *A, int str
                          (size_t)stride, strips);
 }
 
-/* C (rows,WIDTH), of which n columns are there. Element (i,p) of A lies at i * row + p * step. */
-INLINE void tile(const int rows, int n, int k, const tg_real *A, size_t row, size_t step,
-                 const tg_real *panel, size_t ahead, int keep, tg_real *C, int C_stride)
+/* C (rows, panels * WIDTH), of which n columns are there. Element (i,p) of A lies at i * row + p * step, row p of a panel
+ * at p * width, and the panels `apart` from each other. ahead: how far on to fetch, or 0. */
+INLINE void tile(const int rows, const int panels, int n, int k, const tg_real *A, size_t row, size_t step,
+                 const tg_real *B, size_t width, size_t apart, size_t ahead, int keep, tg_real *C,
+                 int C_stride)
 {
-    vec sum[TILE][2];
+    vec sum[TILE][2 * MOST_PANELS];
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) { /* C arrives while the sums are made */
-        sum[i][0] = sum[i][1] = all(0);
+#pragma GCC unroll 8
+        for (int v = 0; v < 2 * panels; v++) sum[i][v] = all(0);
         __builtin_prefetch(C + (size_t)i * (size_t)C_stride, 1);
         __builtin_prefetch(C + (size_t)i * (size_t)C_stride + WIDTH - 1, 1);
     }
-#pragma GCC unroll 4 /* leaves room for others on a core that two threads share: fewer instructions for each sum */
-    for (int p = 0; p < k; p++, panel += WIDTH, A += step) {
-        const vec b0 = load(panel, VL), b1 = load(panel + VL, VL);
-        for (size_t line = 0; ahead && line < WIDTH * sizeof *panel; line += 64)
-            __builtin_prefetch((const char *)(panel + ahead) + line, 0, 2);
+#pragma GCC                                                                                                  \
+    unroll 4 /* leaves room for others on a core that two threads share: fewer instructions for each sum */
+    for (int p = 0; p < k; p++, B += width, A += step) {
+        vec b[2 * MOST_PANELS];
+#pragma GCC unroll 8
+        for (int v = 0; v < 2 * panels; v++) b[v] = load(B + (size_t)(v / 2) * apart + v % 2 * VL, VL);
+        for (size_t line = 0; ahead && line < WIDTH * sizeof *B; line += 64)
+            __builtin_prefetch((const char *)(B + ahead) + line, 0, 2);
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
             const vec a = all(A[(size_t)i * row]);
-            sum[i][0] = fma_(a, b0, sum[i][0]);
-            sum[i][1] = fma_(a, b1, sum[i][1]);
+#pragma GCC unroll 8
+            for (int v = 0; v < 2 * panels; v++) sum[i][v] = fma_(a, b[v], sum[i][v]);
         }
     }
-    if (n >= WIDTH) {
+    if (n >= panels * WIDTH) {
 #pragma GCC unroll 12
-        for (int i = 0; i < rows; i++, C += C_stride) {
-            store(C, VL, keep ? sum[i][0] + load(C, VL) : sum[i][0]);
-            store(C + VL, VL, keep ? sum[i][1] + load(C + VL, VL) : sum[i][1]);
-        }
+        for (int i = 0; i < rows; i++, C += C_stride)
+#pragma GCC unroll 8
+            for (int v = 0; v < 2 * panels; v++)
+                store(C + v * VL, VL, keep ? sum[i][v] + load(C + v * VL, VL) : sum[i][v]);
         return;
     }
-    tg_real last[TILE][WIDTH]; /* the panel that is not full */
+    tg_real last[TILE][2 * MOST_PANELS * VL]; /* the panel that is not full */
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-        store(last[i], VL, sum[i][0]);
-        store(last[i] + VL, VL, sum[i][1]);
-    }
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+        for (int v = 0; v < 2 * panels; v++) store(last[i] + v * VL, VL, sum[i][v]);
     for (int i = 0; i < rows; i++, C += C_stride)
         for (int j = 0; j < n; j++) C[j] = keep ? last[i][j] + C[j] : last[i][j];
 }
@@ -131,7 +137,8 @@ INLINE void tile_of(int rows, int n, int k, const tg_real *A, size_t row, size_t
     switch (rows) {
 #define ROWS(r)                                                                                              \
     case r:                                                                                                  \
-        if (r <= TILE) tile(r <= TILE ? r : 1, n, k, A, row, step, panel, ahead, keep, C, C_stride);         \
+        if (r <= TILE)                                                                                       \
+            tile(r <= TILE ? r : 1, 1, n, k, A, row, step, panel, WIDTH, 0, ahead, keep, C, C_stride);       \
         break;
         ROWS(1)
         ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
@@ -139,9 +146,23 @@ INLINE void tile_of(int rows, int n, int k, const tg_real *A, size_t row, size_t
     }
 }
 
+/* One row or two have too few sums in one panel to keep the multipliers busy: several panels at once. */
+INLINE void few_rows_product(const int m, const int panels, int n, int k, const tg_real *A, size_t row,
+                             const tg_real *B, int keep, tg_real *C, int C_stride)
+{
+    const size_t panel = (size_t)k * WIDTH;
+    int j = 0;
+    for (; n - j >= panels * WIDTH; j += panels * WIDTH, B += (size_t)panels * panel)
+        tile(m, panels, n - j, k, A, row, 1, B, WIDTH, panel, 0, keep, C + j, C_stride);
+    for (; j < n; j += WIDTH, B += panel)
+        tile(m, 1, n - j, k, A, row, 1, B, WIDTH, panel, 0, keep, C + j, C_stride);
+}
+
 static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
                           tg_real *C, int C_stride)
 {
+    if (m == 1) return few_rows_product(1, 4, n, k, A, 0, B, keep, C, C_stride);
+    if (m == 2) return few_rows_product(2, 2, n, k, A, (size_t)A_stride, B, keep, C, C_stride);
     const int tiles = (m + TILE - 1) / TILE;
     const size_t panel = (size_t)k * WIDTH; /* fetched while the one before it is multiplied */
     for (int j = 0; j < n; j += WIDTH, B += panel)
@@ -151,6 +172,20 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
                     C + (size_t)i * (size_t)C_stride + j, C_stride);
             i += rows;
         }
+}
+
+static void row_product(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y)
+{
+    const size_t width = (size_t)stride;
+    int j = 0;
+    for (; n - j >= 4 * WIDTH; j += 4 * WIDTH)
+        tile(1, 4, n - j, k, x, 0, 1, B + j, width, WIDTH, 0, keep, y + j, 0);
+    for (; n - j >= WIDTH; j += WIDTH) tile(1, 1, n - j, k, x, 0, 1, B + j, width, 0, 0, keep, y + j, 0);
+    for (; j < n; j += VL) { /* less than a panel */
+        vec sum = all(0);
+        for (int p = 0; p < k; p++) sum = fma_(all(x[p]), load(B + (size_t)p * width + j, n - j), sum);
+        store(y + j, n - j, keep ? sum + load(y + j, n - j) : sum);
+    }
 }
 
 /* DEPTH of a panel stays in the first cache (24 KiB) while the strips pass by. */
@@ -182,109 +217,142 @@ static void packed_product(int m, int n, int k, const tg_real *strips, const tg_
     }
 }
 
-/* ---- GRU ---- */
+/* ---- GRU ----
+ *
+ * Gates of a row lie side by side, in the order z r g: (3H). */
+
+/* Row i of the part, in an array of that many numbers a row. */
+INLINE size_t row_of(gru_part p, int i, size_t width) { return (size_t)i * (size_t)p.step * width; }
+
+/* Goes through the part: i counts its rows, j its vectors of units, n is how many units are left. */
+#define EACH_ROW(p)                                                                                          \
+    const size_t H = (size_t)(p).H;                                                                          \
+    for (int i = 0; i < (p).rows; i++)
+#define EACH_VECTOR(p) for (int j = (p).first, n = (p).end - j; j < (p).end; j += VL, n -= VL)
 
 /* z = sigmoid(gates_z + b_z), r = sigmoid(gates_r + b_r), rh = r * h */
-static void gru_update_and_reset(int rows, int H, const tg_real *b, const tg_real *h, tg_real *gates,
-                                 tg_real *rh)
+static void gru_update_and_reset(gru_part p, const tg_real *b, const tg_real *h, size_t h_stride,
+                                 tg_real *gates, tg_real *rh)
 {
-    for (int i = 0; i < rows; i++, gates += 3 * H, h += H, rh += H)
-        for (int j = 0; j < H; j += VL) {
-            const int n = H - j;
-            const vec z = sigmoid_(load(gates + j, n) + load(b + j, n));
-            const vec r = sigmoid_(load(gates + H + j, n) + load(b + H + j, n));
-            store(gates + j, n, z);
-            store(gates + H + j, n, r);
-            store(rh + j, n, r * load(h + j, n));
+    EACH_ROW(p)
+    {
+        const tg_real *before = h + row_of(p, i, h_stride);
+        tg_real *z_row = gates + row_of(p, i, 3 * H), *r_row = z_row + H, *rh_row = rh + row_of(p, i, H);
+        EACH_VECTOR(p)
+        {
+            const vec z = sigmoid_(load(z_row + j, n) + load(b + j, n));
+            const vec r = sigmoid_(load(r_row + j, n) + load(b + H + j, n));
+            store(z_row + j, n, z);
+            store(r_row + j, n, r);
+            store(rh_row + j, n, r * load(before + j, n));
         }
+    }
 }
 
-/* g = tanh(gates_g + b_g), h = z * h + (1 - z) * g = g + z * (h - g); y = h */
-static void gru_output(int rows, int H, const tg_real *b, tg_real *gates, tg_real *h, tg_real *y,
-                       int y_stride)
+/* g = tanh(gates_g + b_g), y = z * h + (1 - z) * g = g + z * (h - g) */
+static void gru_output(gru_part p, const tg_real *b, tg_real *gates, const tg_real *h, size_t h_stride,
+                       tg_real *y, size_t y_stride)
 {
-    for (int i = 0; i < rows; i++, gates += 3 * H, h += H, y += y_stride)
-        for (int j = 0; j < H; j += VL) {
-            const int n = H - j;
-            const vec z = load(gates + j, n), g = tanh_(load(gates + 2 * H + j, n) + load(b + 2 * H + j, n));
-            const vec new_h = fma_(z, load(h + j, n) - g, g);
-            store(gates + 2 * H + j, n, g);
-            store(h + j, n, new_h);
-            store(y + j, n, new_h);
+    EACH_ROW(p)
+    {
+        const tg_real *before = h + row_of(p, i, h_stride), *z_row = gates + row_of(p, i, 3 * H);
+        tg_real *g_row = gates + row_of(p, i, 3 * H) + 2 * H, *y_row = y + row_of(p, i, y_stride);
+        EACH_VECTOR(p)
+        {
+            const vec z = load(z_row + j, n), g = tanh_(load(g_row + j, n) + load(b + 2 * H + j, n));
+            store(g_row + j, n, g);
+            store(y_row + j, n, fma_(z, load(before + j, n) - g, g));
         }
+    }
 }
 
-/* q += b_hg, z and r with both biases, g = tanh(gates_g + b_g + r * q), h and y as above */
-static void gru_output_reset_after(int rows, int H, const tg_real *b, const tg_real *b_h, tg_real *gates,
-                                   tg_real *q, tg_real *h, tg_real *y, int y_stride)
+/* q += b_hg, z and r with both biases, g = tanh(gates_g + b_g + r * q), y as above */
+static void gru_output_reset_after(gru_part p, const tg_real *b, const tg_real *b_h, tg_real *gates,
+                                   tg_real *q, const tg_real *h, size_t h_stride, tg_real *y, size_t y_stride)
 {
-    for (int i = 0; i < rows; i++, gates += 3 * H, q += H, h += H, y += y_stride)
-        for (int j = 0; j < H; j += VL) {
-            const int n = H - j;
-            const vec z = sigmoid_(load(gates + j, n) + load(b + j, n) + load(b_h + j, n));
-            const vec r = sigmoid_(load(gates + H + j, n) + load(b + H + j, n) + load(b_h + H + j, n));
-            const vec hq = load(q + j, n) + load(b_h + 2 * H + j, n);
-            const vec g = tanh_(fma_(r, hq, load(gates + 2 * H + j, n) + load(b + 2 * H + j, n)));
-            const vec new_h = fma_(z, load(h + j, n) - g, g);
-            store(gates + j, n, z);
-            store(gates + H + j, n, r);
-            store(gates + 2 * H + j, n, g);
-            store(q + j, n, hq);
-            store(h + j, n, new_h);
-            store(y + j, n, new_h);
+    EACH_ROW(p)
+    {
+        const tg_real *before = h + row_of(p, i, h_stride);
+        tg_real *z_row = gates + row_of(p, i, 3 * H), *r_row = z_row + H, *g_row = r_row + H,
+                *q_row = q + row_of(p, i, H), *y_row = y + row_of(p, i, y_stride);
+        EACH_VECTOR(p)
+        {
+            const vec z = sigmoid_(load(z_row + j, n) + load(b + j, n) + load(b_h + j, n));
+            const vec r = sigmoid_(load(r_row + j, n) + load(b + H + j, n) + load(b_h + H + j, n));
+            const vec hq = load(q_row + j, n) + load(b_h + 2 * H + j, n);
+            const vec g = tanh_(fma_(r, hq, load(g_row + j, n) + load(b + 2 * H + j, n)));
+            store(z_row + j, n, z);
+            store(r_row + j, n, r);
+            store(g_row + j, n, g);
+            store(q_row + j, n, hq);
+            store(y_row + j, n, fma_(z, load(before + j, n) - g, g));
         }
+    }
 }
 
 /* dz = dh * (h_before - g) * z * (1 - z)      before the sigmoid
  * dg = dh * (1 - z) * (1 - g * g)             before the tanh
  * dh = dh * z                                 the part that goes straight to h(t-1) */
-static void gru_backward_output(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *dh)
+static void gru_backward_output(gru_part p, const tg_real *h_before, size_t h_stride, tg_real *gates,
+                                tg_real *dh)
 {
-    for (int i = 0; i < rows; i++, h_before += H, gates += 3 * H, dh += H)
-        for (int j = 0; j < H; j += VL) {
-            const int n = H - j;
-            const vec z = load(gates + j, n), g = load(gates + 2 * H + j, n), d = load(dh + j, n);
-            const vec dz = d * (load(h_before + j, n) - g) * z * (1 - z);
+    EACH_ROW(p)
+    {
+        const tg_real *before = h_before + row_of(p, i, h_stride);
+        tg_real *z_row = gates + row_of(p, i, 3 * H), *g_row = z_row + 2 * H, *dh_row = dh + row_of(p, i, H);
+        EACH_VECTOR(p)
+        {
+            const vec z = load(z_row + j, n), g = load(g_row + j, n), d = load(dh_row + j, n);
+            const vec dz = d * (load(before + j, n) - g) * z * (1 - z);
             const vec dg = d * (1 - z) * (1 - g * g);
-            store(gates + j, n, dz);
-            store(gates + 2 * H + j, n, dg);
-            store(dh + j, n, d * z);
+            store(z_row + j, n, dz);
+            store(g_row + j, n, dg);
+            store(dh_row + j, n, d * z);
         }
+    }
 }
 
-/* drh = dg W_hg' is given.   dr = drh * h_before * r * (1 - r),   dh += drh * r,   rh = r * h_before */
-static void gru_backward_reset(int rows, int H, const tg_real *h_before, const tg_real *drh, tg_real *gates,
-                               tg_real *dh, tg_real *rh)
+/* drh = dg W_hg' is given.   dr = drh * h_before * r * (1 - r),   dh += drh * r */
+static void gru_backward_reset(gru_part p, const tg_real *h_before, size_t h_stride, const tg_real *drh,
+                               tg_real *gates, tg_real *dh)
 {
-    for (int i = 0; i < rows; i++, h_before += H, drh += H, gates += 3 * H, dh += H, rh += H)
-        for (int j = 0; j < H; j += VL) {
-            const int n = H - j;
-            const vec r = load(gates + H + j, n), before = load(h_before + j, n), d = load(drh + j, n);
-            const vec dr = d * before * r * (1 - r);
-            store(gates + H + j, n, dr);
-            store(dh + j, n, fma_(d, r, load(dh + j, n)));
-            store(rh + j, n, r * before);
+    EACH_ROW(p)
+    {
+        const tg_real *before = h_before + row_of(p, i, h_stride), *drh_row = drh + row_of(p, i, H);
+        tg_real *r_row = gates + row_of(p, i, 3 * H) + H, *dh_row = dh + row_of(p, i, H);
+        EACH_VECTOR(p)
+        {
+            const vec r = load(r_row + j, n), d = load(drh_row + j, n);
+            const vec dr = d * load(before + j, n) * r * (1 - r);
+            store(r_row + j, n, dr);
+            store(dh_row + j, n, fma_(d, r, load(dh_row + j, n)));
         }
+    }
 }
 
 /* dz and dg as above; dr = dg * q * r * (1 - r);  q becomes dq = dg * r;  dh = dh * z */
-static void gru_backward_reset_after(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *q,
-                                     tg_real *dh)
+static void gru_backward_reset_after(gru_part p, const tg_real *h_before, size_t h_stride, tg_real *gates,
+                                     tg_real *q, tg_real *dh)
 {
-    for (int i = 0; i < rows; i++, h_before += H, gates += 3 * H, q += H, dh += H)
-        for (int j = 0; j < H; j += VL) {
-            const int n = H - j;
-            const vec z = load(gates + j, n), r = load(gates + H + j, n), g = load(gates + 2 * H + j, n);
-            const vec d = load(dh + j, n), hq = load(q + j, n);
-            const vec dz = d * (load(h_before + j, n) - g) * z * (1 - z);
+    EACH_ROW(p)
+    {
+        const tg_real *before = h_before + row_of(p, i, h_stride);
+        tg_real *z_row = gates + row_of(p, i, 3 * H), *r_row = z_row + H, *g_row = r_row + H,
+                *q_row = q + row_of(p, i, H), *dh_row = dh + row_of(p, i, H);
+        EACH_VECTOR(p)
+        {
+            const vec z = load(z_row + j, n), r = load(r_row + j, n), g = load(g_row + j, n);
+            const vec d = load(dh_row + j, n), hq = load(q_row + j, n);
+            const vec dz = d * (load(before + j, n) - g) * z * (1 - z);
             const vec dg = d * (1 - z) * (1 - g * g);
             const vec dr = dg * hq * r * (1 - r);
-            store(gates + j, n, dz);
-            store(gates + H + j, n, dr);
-            store(gates + 2 * H + j, n, dg);
-            store(q + j, n, dg * r);
-            store(dh + j, n, d * z);
+            store(z_row + j, n, dz);
+            store(r_row + j, n, dr);
+            store(g_row + j, n, dg);
+            store(q_row + j, n, dg * r);
+            store(dh_row + j, n, d * z);
         }
+    }
 }
 
 /* ---- attention ---- */
@@ -383,6 +451,7 @@ const simd_table NAME(SIMD) = {
     .strip_lanes = LANES,
     .pack_strips = pack_strips,
     .panel_product = panel_product,
+    .row_product = row_product,
     .depth = DEPTH,
     .packed_product = VECTOR_BYTES > 16 ? packed_product : NULL,
     .gru_update_and_reset = gru_update_and_reset,

@@ -1,5 +1,5 @@
 /* kernels/simd/table.h -- what is written with vectors: one table of functions for each
- * instruction set. Gates of a row lie side by side, in the order z r g: (rows, 3H). */
+ * instruction set. */
 #ifndef KERNELS_SIMD_TABLE_H
 #define KERNELS_SIMD_TABLE_H
 
@@ -28,6 +28,11 @@ typedef struct argmax_table {
 } argmax_table;
 extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512;
 
+/* `rows` rows, each `step` rows after the one before; units first ... end-1 of H. */
+typedef struct gru_part {
+    int rows, step, H, first, end;
+} gru_part;
+
 typedef struct simd_table {
     const char *name;
     const argmax_table *argmax;
@@ -51,25 +56,30 @@ typedef struct simd_table {
     /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B in panels. */
     void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
                           tg_real *C, int C_stride);
+    /* y (n) = x (k) B (k,n) + keep * y, B as it stands; the same bits as with panels. */
+    void (*row_product)(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y);
     /* The same with A in strips; NULL where OpenBLAS is faster. The numbers of C are sums of
      * sums over `depth` of k. */
     int depth;
     void (*packed_product)(int m, int n, int k, const tg_real *strips, const tg_real *panels, int keep,
                            tg_real *C, int C_stride);
 
-    /* One step of a GRU, row by row; equations and names in kernels/gru.c. */
-    void (*gru_update_and_reset)(int rows, int H, const tg_real *b, const tg_real *h, tg_real *gates,
-                                 tg_real *rh);
-    void (*gru_output)(int rows, int H, const tg_real *b, tg_real *gates, tg_real *h, tg_real *y,
-                       int y_stride);
-    void (*gru_output_reset_after)(int rows, int H, const tg_real *b, const tg_real *b_h, tg_real *gates,
-                                   tg_real *q, tg_real *h, tg_real *y, int y_stride);
+    /* One step of a GRU, of some rows and units; equations and names in kernels/gru.c. h, y and h_before have strides of
+     * their own, everything else is as wide as its units. */
+    void (*gru_update_and_reset)(gru_part p, const tg_real *b, const tg_real *h, size_t h_stride,
+                                 tg_real *gates, tg_real *rh);
+    void (*gru_output)(gru_part p, const tg_real *b, tg_real *gates, const tg_real *h, size_t h_stride,
+                       tg_real *y, size_t y_stride);
+    void (*gru_output_reset_after)(gru_part p, const tg_real *b, const tg_real *b_h, tg_real *gates,
+                                   tg_real *q, const tg_real *h, size_t h_stride, tg_real *y,
+                                   size_t y_stride);
 
-    void (*gru_backward_output)(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *dh);
-    void (*gru_backward_reset)(int rows, int H, const tg_real *h_before, const tg_real *drh, tg_real *gates,
-                               tg_real *dh, tg_real *rh);
-    void (*gru_backward_reset_after)(int rows, int H, const tg_real *h_before, tg_real *gates, tg_real *q,
-                                     tg_real *dh);
+    void (*gru_backward_output)(gru_part p, const tg_real *h_before, size_t h_stride, tg_real *gates,
+                                tg_real *dh);
+    void (*gru_backward_reset)(gru_part p, const tg_real *h_before, size_t h_stride, const tg_real *drh,
+                               tg_real *gates, tg_real *dh);
+    void (*gru_backward_reset_after)(gru_part p, const tg_real *h_before, size_t h_stride, tg_real *gates,
+                                     tg_real *q, tg_real *dh);
 
     /* Attention of one query, over S rows of keys (D) or memory (M), `stride` apart; equations and names in
      * kernels/attention.h. coverage (S) and w (D) may be NULL, both or none. */

@@ -1,0 +1,72 @@
+/* kernels/gru_cell.h -- one step of a gated recurrent unit, for some rows of the batch and some units.
+ *
+ * Row vectors, * element by element. reset BEFORE the product (Cho et al. 2014, eq. 5-8):
+ *
+ *     z(t) = sigmoid( x(t) W_xz + h(t-1) W_hz + b_z )
+ *     r(t) = sigmoid( x(t) W_xr + h(t-1) W_hr + b_r )
+ *     g(t) = tanh( x(t) W_xg + ( r(t) * h(t-1) ) W_hg + b_g )
+ *     h(t) = z(t) * h(t-1) + ( 1 - z(t) ) * g(t)
+ *
+ * reset AFTER the product (cuDNN, PyTorch), with a second set of biases:
+ *
+ *     z, r as above, + b_hz, + b_hr
+ *     q(t) = h(t-1) W_hg + b_hg
+ *     g(t) = tanh( x(t) W_xg + b_g + r(t) * q(t) )
+ *
+ * The gates lie side by side in memory, in the order z r g: W_x (I,3H), W_h (H,3H), b, b_h (3H).
+ *
+ * A step is cut into phases where a product needs all units of what came before it; within a phase
+ * each unit goes its own way, so units can be shared out. */
+#ifndef KERNELS_GRU_CELL_H
+#define KERNELS_GRU_CELL_H
+
+#include "kernels/panels.h"
+#include "kernels/simd/table.h"
+
+typedef struct gru_weights {
+    const tg_real *W_x, *W_h, *b, *b_h; /* b_h: reset-after only */
+} gru_weights;
+
+typedef struct gru_cell {
+    int H;
+    bool reset_after;
+    gru_weights w;
+    matrix z, r, g; /* forward: W_hz, W_hr, W_hg; backward g and */
+    matrix zr;      /* W_hz and W_hr side by side, both transposed */
+} gru_cell;
+
+/* Ready for one direction of the sweep: forward (NORMAL) or backward (TRANSPOSED). room: tg__gru_cell_room elements, or
+ * NULL: the recurrent weights are not packed. */
+gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_after, gru_weights w,
+                      tg_real *room);
+size_t tg__gru_cell_room(int H);
+
+/* The arrays of one step, each at the first row of the part that is to be done. */
+typedef struct gru_step {
+    const tg_real *h_before; /* h(t-1), with h_stride */
+    tg_real *y;              /* h(t), with y_stride; forward only */
+    int h_stride, y_stride;
+    tg_real *gates; /* (rows,3H): x W_x before, z r g after; backward: then the gradients before activation */
+    tg_real *q;     /* (rows,H): reset-after only; backward: then its gradient */
+    tg_real *rh;    /* (rows,H): r * h(t-1); reset-before only, forward only */
+    const tg_real *dy; /* dL/dy(t), with y_stride, added to dh; or NULL; backward only */
+    tg_real *dh, *drh; /* (rows,H): dL/dh(t), then dL/dh(t-1); scratch; backward only */
+} gru_step;
+
+/* Phase 0, and 1 with reset before. p.first is a multiple of tg__simd()->panel_columns. */
+enum { GRU_PHASES_RESET_BEFORE = 2, GRU_PHASES_RESET_AFTER = 1 };
+static inline int tg__gru_phases(const gru_cell *c)
+{
+    return c->reset_after ? GRU_PHASES_RESET_AFTER : GRU_PHASES_RESET_BEFORE;
+}
+void tg__gru_forward_phase(const gru_cell *c, int phase, gru_part p, gru_step s);
+
+/* The same backward, and after all phases what goes through the products to h(t-1). */
+void tg__gru_backward_phase(const gru_cell *c, int phase, gru_part p, gru_step s);
+void tg__gru_backward_products(const gru_cell *c, gru_part p, gru_step s);
+
+/* A whole step of all units of `rows` rows, by the calling thread. */
+void tg__gru_step(const gru_cell *c, int rows, gru_step s);
+void tg__gru_step_backward(const gru_cell *c, int rows, gru_step s);
+
+#endif
