@@ -44,6 +44,15 @@ static void restore_mode(unsigned mode) { (void)mode; }
 static void pause_briefly(void) {}
 #endif
 
+/* The k-th moment of waiting for another worker. Who waits keeps the processor for some tens of microseconds, which is
+ * longer than workers are apart; a processor given away comes back, on a busy machine, after milliseconds. */
+static void wait_a_moment(int k)
+{
+    enum { SPINS = 4096 };
+    pause_briefly();
+    if (k % SPINS == 0) sched_yield(); /* the worker we wait for may need this core */
+}
+
 /* A job is announced by a new number in `job`. Workers enter by counting themselves into `inside`,
  * and only then look whether the job is still the one they saw; the caller closes the job (odd
  * number) and waits until nobody is inside before it announces the next. Pieces are handed out by
@@ -114,8 +123,7 @@ static void *worker_main(void *argument)
             atomic_fetch_sub(&t->inside, 1);
             /* This job is used up for us: wait until it is closed, then for the next. */
             for (int k = 1; atomic_load(&t->job) == seen && !atomic_load(&t->quit); k++) {
-                pause_briefly();
-                if (k % 256 == 0) sched_yield();
+                wait_a_moment(k);
             }
             seen++;
         } else {
@@ -212,15 +220,9 @@ void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *a
         pthread_mutex_unlock(&t->lock);
     }
     do_pieces(t, 0);
-    for (int k = 1; atomic_load(&t->done) < pieces; k++) {
-        pause_briefly();
-        if (k % 256 == 0) sched_yield(); /* the worker we wait for may need this core */
-    }
+    for (int k = 1; atomic_load(&t->done) < pieces; k++) wait_a_moment(k);
     atomic_fetch_add(&t->job, 1); /* close */
-    for (int k = 1; atomic_load(&t->inside); k++) {
-        pause_briefly();
-        if (k % 256 == 0) sched_yield();
-    }
+    for (int k = 1; atomic_load(&t->inside); k++) wait_a_moment(k);
     restore_mode(mode);
 }
 
@@ -283,8 +285,7 @@ static void wait_for_phase(phased *p, int phase)
         for (int k = 1; atomic_load(&p->turn[piece].finished) <= phase; k++) {
             if (k == 1 ? !atomic_load(&p->taken[p->seat[piece]]) : k % PATIENCE == 0)
                 take_turn(p, phase, piece);
-            pause_briefly();
-            if (k % PATIENCE == 0) sched_yield();
+            wait_a_moment(k);
         }
 }
 
