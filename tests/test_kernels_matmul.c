@@ -12,13 +12,13 @@
 /* A row of a batch also gives the same bits as the row alone, whatever the tile it falls into. */
 START_TEST(product_with_panels_agrees_with_plain_c_on_odd_sizes)
 {
-    enum { M = 27, K = 70, N = 75, MOST_COLUMNS = 32 };
+    enum { M = 27, K = 70, N = 150, MOST_COLUMNS = 32 };
     static tg_real A[M * (K + 3)], B[K * N], C[M * (N + 2)], before[M * (N + 2)], alone[N];
     static _Alignas(64) tg_real packed[K * (N + MOST_COLUMNS)];
     const simd_table *s = tg__simd_variant(_i);
     if (!s) return;
-    const int sizes[][3] = { { 1, 1, 1 },    { 2, 3, 5 },    { 5, 16, 8 }, { 12, 33, 17 },
-                             { 13, 64, 70 }, { 27, 75, 69 }, { 24, 32, 2 } };
+    const int sizes[][3] = { { 1, 1, 1 },    { 2, 3, 5 },    { 5, 16, 8 },  { 12, 33, 17 },
+                             { 13, 64, 70 }, { 27, 75, 69 }, { 24, 32, 2 }, { 2, 150, 40 } };
     for (size_t c = 0; c < 2 * sizeof sizes / sizeof *sizes; c++) {
         const int m = sizes[c / 2][0], n = sizes[c / 2][1], k = sizes[c / 2][2], keep = (int)(c % 2),
                   width = s->panel_columns;
@@ -41,6 +41,9 @@ START_TEST(product_with_panels_agrees_with_plain_c_on_odd_sizes)
             ck_assert(C[i * (n + 2) + n] == before[i * (n + 2) + n]); /* nothing beyond the row */
             memcpy(alone, before + i * (n + 2), sizeof(tg_real) * (size_t)n);
             s->panel_product(1, n, k, A + i * (k + 3), k + 3, packed, keep, alone, n);
+            ck_assert(!memcmp(alone, C + i * (n + 2), sizeof(tg_real) * (size_t)n));
+            memcpy(alone, before + i * (n + 2), sizeof(tg_real) * (size_t)n); /* nor on packing */
+            s->row_product(n, k, A + i * (k + 3), B, n, keep, alone);
             ck_assert(!memcmp(alone, C + i * (n + 2), sizeof(tg_real) * (size_t)n));
         }
     }
@@ -111,8 +114,8 @@ typedef struct matrices {
 } matrices;
 
 /* Sizes below and above those of a block, in each direction. */
-static const int team_sizes[][3] = { { 1, 5, 3 },      { 3, 300, 70 },   { 64, 48, 500 }, { 25, 40, 3100 },
-                                     { 2100, 33, 40 }, { 13, 4100, 50 }, { 97, 530, 65 } };
+static const int team_sizes[][3] = { { 1, 5, 3 },      { 1, 700, 300 },  { 3, 300, 70 },   { 64, 48, 500 },
+                                     { 25, 40, 3100 }, { 2100, 33, 40 }, { 13, 4100, 50 }, { 97, 530, 65 } };
 enum { TEAM_SIZES = sizeof team_sizes / sizeof *team_sizes, WAYS = 12 };
 
 /* way: the order of A, that of B, and whether C starts from 0, from itself or from a bias. */

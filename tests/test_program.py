@@ -9,7 +9,7 @@ import test_program_harness as harness
 from test_program_harness import (ROOT, TINY, Run, contents, differing, expect, fails, succeeds, tiny_pairs,
                                   trained, write)
 
-COMMANDS = ["train", "train translate", "resume", "translate", "evaluate", "score", "plot", "inspect", "verify", "seal", "doctor"]
+COMMANDS = ["train", "train translate", "resume", "translate", "evaluate", "score", "plot", "inspect", "verify", "seal", "doctor", "bench"]
 HEADER = "step,epoch,train_loss,valid_loss,lr,grad_norm,units_per_second,seconds"
 
 
@@ -360,6 +360,17 @@ def seal_makes_an_edit_good(folder):
     before = write(folder / "text.h5", "no checkpoint\n" * 1000).read_bytes()
     fails("seal", folder / "text.h5")
     expect((folder / "text.h5").read_bytes() == before, "seal changed a file that it cannot read")
+
+
+def bench_times_the_sizes_that_are_asked_for(folder):
+    result = succeeds("bench", "--size", "3,2,5,7", "--size", "2,1,4,33", "--seconds", "0", "--threads", "1")
+    lines = [line.split() for line in result.out.splitlines()[3:]]
+    sizes = [[*size.split(), cell] for size in ("3 2 5 7", "2 1 4 33") for cell in ("gru", "gru-reset-after")]
+    expect([line[:5] for line in lines] == sizes and all(float(line[5]) > 0 for line in lines), result.out)
+    result = succeeds("bench", "--size", "3,2,5,7", "--cell", "gru", "--seconds", "0")
+    expect(len(result.out.splitlines()) == 4, result.out)
+    for wrong in ("3,2,5", "3,2,5,0", "3,2,5,7,9", "a,b,c,d"):
+        fails("bench", "--size", wrong, says=f"bench: --size {wrong}: it takes T,B,I,H")
 
 
 def doctor_tells_how_the_machine_is_used(folder):

@@ -11,6 +11,7 @@
 #include "encoder_decoder.h"
 #include "layers.h"
 #include "losses.h"
+#include "measure.h"
 #include "metrics.h"
 #include "ops.h"
 #include "optimizer.h"

@@ -185,6 +185,27 @@ static void multiply_with_blas(tg_context *cx, product *p)
     tg__team_run(cx, p->rows * p->columns, blas_piece, p);
 }
 
+/* ---- one row ---- */
+
+static void row_piece(void *argument, int piece)
+{
+    const product *p = argument;
+    const span columns = part(p->n, p->columns, 2 * tg__simd()->panel_columns, piece);
+    tg_real *C = p->C + columns.start;
+    if (p->bias) start_from_bias(p, 1, columns, C);
+    tg__simd()->row_product(columns.end - columns.start, p->k, p->A, p->B + columns.start, p->B_stride,
+                            p->bias ? 1 : p->keep, C);
+}
+
+/* Bound by reading B once: each worker reads some columns. */
+static void multiply_row(tg_context *cx, product *p)
+{
+    const int WORTH_SHARING = 65536; /* numbers of B in a piece */
+    p->columns = tg__pieces((int64_t)p->k * p->n, WORTH_SHARING);
+    if (p->columns > MANY_PIECES) p->columns = MANY_PIECES;
+    tg__team_run(cx, p->columns, row_piece, p);
+}
+
 void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k, const tg_real *A,
                 int A_stride, const tg_real *B, int B_stride, const tg_real *bias, int keep, tg_real *C,
                 int C_stride)
@@ -205,8 +226,10 @@ void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k,
                   .C = C,
                   .C_stride = C_stride };
     const simd_table *simd = tg__simd();
-    if (simd->packed_product && m >= simd->strip_rows && n >= simd->panel_columns &&
-        (double)m * n * k >= WORTH_PACKING)
+    if (m == 1 && a == NORMAL && b == NORMAL)
+        multiply_row(cx, &p);
+    else if (simd->packed_product && m >= simd->strip_rows && n >= simd->panel_columns &&
+             (double)m * n * k >= WORTH_PACKING)
         multiply_packed(cx, &p);
     else
         multiply_with_blas(cx, &p);

@@ -95,6 +95,7 @@ typedef struct rnn_record {
     tg_real **mask;                  /* (layers): dropout on the input of layers from 1 on; NULL: none */
     tg_real **h0;                    /* (layers * directions): state before, (B,H), rows in packed order */
     gru_saved *saved;                /* (layers * directions) */
+    tg_real *panels;                 /* the recurrent weights of the part at work, packed */
 } rnn_record;
 
 static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
@@ -178,7 +179,7 @@ static void apply_mask(tg_context *cx, size_t n, const tg_real *x, const tg_real
     tg__team_run(cx, m.pieces, mask_piece, &m);
 }
 
-static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h_end, tg_real *panels)
+static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h_end)
 {
     const tg_rnn *l = r->l;
     const int B = r->s.B, H = l->H;
@@ -196,7 +197,7 @@ static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h_end, tg_real *p
             else
                 memset(r->h0[k], 0, state * sizeof(tg_real));
             tg__gru_forward(t->cx, shape_of(r, k), weights_of(&l->part[k]), r->input[layer], r->h0[k], h_end,
-                            r->output[layer] + direction * H, r->saved[k], panels);
+                            r->output[layer] + direction * H, r->saved[k], r->panels);
             if (r->h_out) tg__sequence_restore_rows(&r->s, H, h_end, r->h_out->data + (size_t)k * state);
         }
     }
@@ -213,7 +214,6 @@ static void rnn_backward(tg_tape *t, void *record)
 
     tg_real *dh = tg__tape_take(t, state_bytes);
     tg_real *scratch = tg__tape_take(t, tg__gru_backward_scratch(shape_of(r, 0)) * sizeof(tg_real));
-    tg_real *panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof(tg_real));
     tg_real *dx_packed =
         r->x->grad && !r->s.full ? tg__arena_zeroed(&t->memory, times(N, l->I) * sizeof(tg_real)) : NULL;
     tg_real *between[2] = { NULL, NULL }; /* gradients of a layer's output and of its input, by turns */
@@ -240,7 +240,7 @@ static void rnn_backward(tg_tape *t, void *record)
                 memset(dh, 0, state_bytes);
             tg__gru_backward(t->cx, shape_of(r, k), weights_of(&l->part[k]), gradients_of(&l->part[k]),
                              r->input[layer], r->h0[k], r->output[layer] + direction * H, dy + direction * H,
-                             r->saved[k], dh, dx, scratch, panels);
+                             r->saved[k], dh, dx, scratch, r->panels);
             if (r->h_in && r->h_in->grad)
                 tg__sequence_add_restored_rows(&r->s, H, dh, r->h_in->grad + (size_t)k * state);
         }
@@ -304,9 +304,9 @@ tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], 
 
     *r = (rnn_record){ .l = l, .x = x, .h_in = given, .y = y, .h_out = h_out };
     tg__sequence_init(&r->s, T, B, lengths, room);
-    tg_real *panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof *panels);
+    r->panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof *r->panels);
     if (!record_take(t, r)) return &t->cx->nil;
-    forward_layers(t, r, h_end, panels);
+    forward_layers(t, r, h_end);
     if (out) out->h = h_out;
     return tg__tape_record(t, &op_rnn, r, y, 2, (tg_tensor *[]){ x, r->h_in });
 }

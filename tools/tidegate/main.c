@@ -22,6 +22,7 @@ static const struct entry {
     { "verify", command_verify, "is a checkpoint whole?" },
     { "seal", command_seal, "make the seal anew after an edit by hand" },
     { "doctor", command_doctor, "how this machine is used" },
+    { "bench", command_bench, "how fast the recurrent layer is here" },
 };
 enum { ENTRIES = sizeof entries / sizeof *entries };
 

@@ -52,7 +52,7 @@ typedef struct command {
 
 typedef enum parsed { PARSED, PARSED_HELP, PARSED_WRONG } parsed;
 
-/* Sets every value to its default, then to what argv says. positional (max of the command + 1): the
+/* Sets every value, which the caller has zeroed, to its default, then to what argv says. positional (max of the command + 1): the
  * other arguments, ended by NULL. PARSED_HELP: the help was printed on stdout; PARSED_WRONG: two
  * lines were said on stderr. */
 parsed options_parse(const command *c, int argc, char *argv[], void *values, const char *positional[]);

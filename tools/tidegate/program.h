@@ -24,6 +24,7 @@ int command_inspect(int argc, char *argv[]);
 int command_verify(int argc, char *argv[]);
 int command_seal(int argc, char *argv[]);
 int command_doctor(int argc, char *argv[]);
+int command_bench(int argc, char *argv[]);
 
 /* ---- talk (talk.c) ---- */
 

@@ -217,6 +217,26 @@ static void packed_product(int m, int n, int k, const tg_real *strips, const tg_
     }
 }
 
+/* ---- what the processor can do ---- */
+
+static double multiply_adds(int rounds, tg_real *total)
+{
+    enum {
+        CHAINS = VECTOR_BYTES == 64 ? 24 : 12
+    }; /* more than the latency of two multipliers, fewer than registers */
+    vec x[CHAINS], sum = all(0);
+    const vec a = all((tg_real)0.999), b = all((tg_real)0.001);
+#pragma GCC unroll 24
+    for (int i = 0; i < CHAINS; i++) x[i] = all((tg_real)i);
+    for (int k = 0; k < rounds; k++)
+#pragma GCC unroll 24
+        for (int i = 0; i < CHAINS; i++) x[i] = fma_(x[i], a, b);
+#pragma GCC unroll 24
+    for (int i = 0; i < CHAINS; i++) sum += x[i];
+    *total = sum[0];
+    return (double)rounds * CHAINS * VL;
+}
+
 /* ---- GRU ----
  *
  * Gates of a row lie side by side, in the order z r g: (3H). */
@@ -454,6 +474,7 @@ const simd_table NAME(SIMD) = {
     .row_product = row_product,
     .depth = DEPTH,
     .packed_product = VECTOR_BYTES > 16 ? packed_product : NULL,
+    .multiply_adds = multiply_adds,
     .gru_update_and_reset = gru_update_and_reset,
     .gru_output = gru_output,
     .gru_output_reset_after = gru_output_reset_after,

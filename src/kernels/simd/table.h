@@ -64,6 +64,9 @@ typedef struct simd_table {
     void (*packed_product)(int m, int n, int k, const tg_real *strips, const tg_real *panels, int keep,
                            tg_real *C, int C_stride);
 
+    /* So many rounds of multiply-adds in registers -> how many there were; total: so that they are made. */
+    double (*multiply_adds)(int rounds, tg_real *total);
+
     /* One step of a GRU, of some rows and units; equations and names in kernels/gru.c. h, y and h_before have strides of
      * their own, everything else is as wide as its units. */
     void (*gru_update_and_reset)(gru_part p, const tg_real *b, const tg_real *h, size_t h_stride,
