@@ -4,10 +4,11 @@
  * step, with the recurrent products; backward the sweep in the other direction, and after it one product for each weight
  * gradient.
  *
- * The workers share a sweep in one of two ways. By rows: each takes every so-manieth row of the batch, and goes from the
- * first step to the last without meeting the others. By units: each takes some units of all rows, reads but those columns of
- * the recurrent weights, which stay in its own cache, and meets the others after each phase. No number depends on the
- * choice: each is a sum over k in one order, made by one worker. */
+ * The workers share a sweep in one of two ways. By rows: each goes from the first step to the last with some rows
+ * (neighbours in a full batch, otherwise every n-th, so that nobody gets all the long ones) without meeting the others.
+ * By units: each takes some units of all rows, reads but those columns of the recurrent weights, which stay in its own
+ * cache, and meets the others after each phase. No number depends on the choice: each is a sum over k in one order, made
+ * by one worker. */
 #include "kernels/gru.h"
 
 #include <string.h>
@@ -16,8 +17,8 @@
 #include "core/team.h"
 #include "kernels/matmul.h"
 
-typedef struct share { /* of a worker: rows row, row + step, ...; units first ... end-1 */
-    int row, step, first, end;
+typedef struct share { /* of a worker: rows row, row + step, ... below last_row; units first ... end-1 */
+    int row, last_row, step, first, end;
 } share;
 
 typedef struct sweep {
@@ -77,7 +78,13 @@ static void share_out(sweep *w, int threads)
 static void rows_of_a_worker(void *argument, int group)
 {
     const sweep *w = argument;
-    const share mine = { .row = group, .step = w->groups, .first = 0, .end = w->s.H };
+    const int B = w->s.sequence->B;
+    share mine = { .row = group, .last_row = B, .step = w->groups, .first = 0, .end = w->s.H };
+    if (w->s.sequence->full) {
+        mine.row = (int)tg__piece_start(B, w->groups, group);
+        mine.last_row = (int)tg__piece_start(B, w->groups, group + 1);
+        mine.step = 1;
+    }
     for (int phase = 0; phase < w->phases; phase++) w->phase(w, phase, mine);
 }
 
@@ -87,7 +94,10 @@ static void units_of_a_worker(void *argument, int phase, int slice)
     const int H = w->s.H, columns = tg__simd()->panel_columns, panels = tg__pieces(H, columns),
               first = columns * (int)tg__piece_start(panels, w->slices, slice),
               end = columns * (int)tg__piece_start(panels, w->slices, slice + 1);
-    w->phase(w, phase, (share){ .row = 0, .step = 1, .first = first, .end = end < H ? end : H });
+    w->phase(
+        w, phase,
+        (share){
+            .row = 0, .last_row = w->s.sequence->B, .step = 1, .first = first, .end = end < H ? end : H });
 }
 
 static void run_sweep(tg_context *cx, sweep *w)
@@ -114,7 +124,8 @@ static bool rows_of(const sweep *w, int t, lot which, share mine, gru_part *part
     const sequence *q = w->s.sequence;
     const int H = w->s.H, before = w->s.reverse ? t + 1 : t - 1,
               ran = before < 0 || before >= q->steps ? 0 : tg__sweep_rows(q, before, 0, q->active[t]),
-              start = which == GO_ON ? 0 : ran, end = which == GO_ON ? ran : q->active[t];
+              start = which == GO_ON ? 0 : ran, running = which == GO_ON ? ran : q->active[t],
+              end = running < mine.last_row ? running : mine.last_row;
     const int skipped = mine.row < start ? tg__pieces(start - mine.row, mine.step) : 0,
               first = mine.row + skipped * mine.step, token = q->offset[t] + first;
     *part = (gru_part){ .rows = tg__pieces(end - first, mine.step),
@@ -228,11 +239,12 @@ typedef struct gathering {
 static void gather_step(void *argument, int t)
 {
     const gathering *g = argument;
+    const sequence *q = g->w->s.sequence;
     const int H = g->w->s.H;
     for (lot which = GO_ON; which < LOTS; which++) {
         gru_part part;
         gru_step s;
-        if (!rows_of(g->w, t, which, (share){ 0, 1, 0, H }, &part, &s)) continue;
+        if (!rows_of(g->w, t, which, (share){ 0, q->B, 1, 0, H }, &part, &s)) continue;
         tg_real *to = g->h_before + (s.gates - g->w->saved.gates) / 3;
         for (int i = 0; i < part.rows; i++)
             memcpy(to + at(i, H), s.h_before + at(i, s.h_stride), (size_t)H * sizeof *to);

@@ -1,13 +1,17 @@
 #!/usr/bin/python3
-"""Times tidegate beside PyTorch: several processes, asked in turn in one run, so that all see the same machine. The
-figure is the ratio of medians.
+"""Times tidegate beside PyTorch and oneDNN: several processes, asked in turn in one run, so that all see the same machine.
+The figure is the ratio of medians.
 
-    compare.py gru [T,B,I,H ...]     the training step of the recurrent layer, beside nn.GRU
+    compare.py gru [T,B,I,H ...]     the training step of the recurrent layer; --table and --picture keep the result
+    compare.py padding [T,B,I,H ...] the same of a batch that is half padding, beside the full one
+    compare.py streaming [H ...]     one row, step by step, with the state carried along
+    compare.py language              the training step of a character language model
     compare.py training              the training step of the translation model
     compare.py decoding              greedy translations of a test set, with the same weights
 
 PyTorch: Debian's python3-torch, with the OpenMP build of OpenBLAS (libopenblas0-openmp) if it is installed, which is
-its best setting, and the same OpenBLAS core as ours; decoding needs python3-h5py, too.
+its best setting, and the same OpenBLAS core as ours; decoding needs python3-h5py, too. oneDNN: where libdnnl-dev was
+installed when tidegate was built. Peers of the recurrent layer run with one thread, too, and the faster counts.
 """
 import argparse
 import glob
@@ -18,9 +22,14 @@ import subprocess
 import sys
 import tempfile
 
+import picture
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "..", "..", "datasets", "english-french")
-GRU_SIZES = ["50,64,256,512", "50,1,128,128"]
+GRU_SIZES = ["20,1,64,64", "50,1,128,128", "32,16,128,128", "50,32,128,256", "35,20,650,650", "50,64,256,512",
+             "100,128,512,1024"]
+STREAM_SIZES = ["64", "128", "256", "512"]
+LANGUAGE = 65, 128, 256, 2, 32, 64  # V, E, H, layers, B, T
 V, E, H, B, T = 8000, 256, 512, 64, 20  # of the translation model; its attention has H units
 
 
@@ -60,13 +69,21 @@ class Race:
             self.torch["LD_LIBRARY_PATH"] = openmp[0]
         self.contestants = []
 
+    def program(self, name):
+        return os.path.join(self.options.build, "tools", "bench", name)
+
     def peer(self, name, script, *arguments):
         command = ["/usr/bin/python3", os.path.join(HERE, script), *map(str, arguments)]
         self.contestants.append(Contestant(name, command, self.torch))
 
     def ours(self, name, program, *arguments):
-        command = [os.path.join(self.options.build, "tools", "bench", program), *map(str, arguments)]
-        self.contestants.append(Contestant(name, command, self.shared))
+        self.contestants.append(Contestant(name, [self.program(program), *map(str, arguments)], self.shared))
+
+    def onednn(self, name, *arguments):
+        """Where it was built."""
+        if os.path.exists(self.program("onednn_gru_step")):
+            command = [self.program("onednn_gru_step"), *map(str, arguments)]
+            self.contestants.append(Contestant(name, command, {"OMP_PROC_BIND": "true"}))
 
     def run(self):
         for _ in range(self.options.rounds):
@@ -75,14 +92,18 @@ class Race:
         for contestant in self.contestants:
             contestant.stop()
 
+    def best(self, name):
+        """The seconds of the fastest whose name begins so; None if there is none."""
+        return min((c.seconds() for c in self.contestants if c.name.startswith(name)), default=None)
+
     def tell(self, rates):
         """rates: the name of a column -> how much of it is in one piece of work. Then, for each peer, how many times as
         fast as it everyone is."""
-        peers = [c for c in self.contestants if c.name.startswith("PyTorch")]
-        print(f"{'contestant':<24} {'ms':>10} " + " ".join(f"{name:>16}" for name in rates) +
+        peers = [c for c in self.contestants if c.name in ("PyTorch", "PyTorch usual", "PyTorch hoisted")]
+        print(f"{'contestant':<32} {'ms':>10} " + " ".join(f"{name:>16}" for name in rates) +
               "".join(f" {'x ' + c.name:>20}" for c in peers))
         for c in self.contestants:
-            print(f"{c.name:<24} {c.seconds() * 1e3:>10.3f} " +
+            print(f"{c.name:<32} {c.seconds() * 1e3:>10.3f} " +
                   " ".join(f"{amount / c.seconds():>16.1f}" for amount in rates.values()) +
                   "".join(f" {peer.seconds() / c.seconds():>19.2f}x" for peer in peers))
         for ready in dict.fromkeys(c.ready[6:] for c in self.contestants):
@@ -97,17 +118,108 @@ def blas_core():
 
 # ---- the recurrent layer ----
 
+CELLS = {"gru": "reset before", "gru-reset-after": "reset after"}
+ENOUGH_FOR_ALL = 1 << 22  # multiply-adds of a step, from which on no peer is faster with one thread
+
+
+def counted(threads):
+    return f"{threads} thread{'s' * (threads > 1)}"
+
+
+def threads_of_peers(options, multiply_adds):
+    return [options.threads] if options.threads == 1 or multiply_adds >= ENOUGH_FOR_ALL else [options.threads, 1]
+
+
+def tell_ratios(race, title):
+    """-> the row of the table: PyTorch has but the cell with reset after, so it is the peer of that alone."""
+    row = {"title": title}
+    for cell, words in CELLS.items():
+        ours = race.best(f"tidegate {words}")
+        row[cell] = {"seconds": ours,
+                     **{peer: race.best(name) / ours if race.best(name) else None
+                        for peer, name in (("oneDNN", f"oneDNN {words}"),
+                                           ("PyTorch", "PyTorch" if cell == "gru-reset-after" else "-"))}}
+        told = ", ".join(f"{row[cell][peer]:.2f}x {peer}" for peer in ("oneDNN", "PyTorch") if row[cell][peer])
+        print(f"    {words}: {told}")
+    sys.stdout.flush()
+    return row
+
+
+def keep(options, rows, unit, scale):
+    if options.table:
+        with open(options.table, "w", encoding="utf-8") as file:
+            file.write(f"| size | cell | tidegate, {unit} | beside oneDNN | beside PyTorch |\n|---|---|---|---|---|\n")
+            for row in rows:
+                for cell, words in CELLS.items():
+                    ratios = [f"{row[cell][peer]:.2f}x" if row[cell][peer] else "-" for peer in ("oneDNN", "PyTorch")]
+                    file.write(f"| {row['title']} | {words} | {row[cell]['seconds'] * scale:.3g} | "
+                               f"{' | '.join(ratios)} |\n")
+    if options.picture:
+        picture.write(options.picture, "How many times as fast as its best peer tidegate is", [
+            (f"{row['title']}, {words}", {peer: row[cell][peer] for peer in ("oneDNN", "PyTorch") if row[cell][peer]})
+            for row in rows for cell, words in CELLS.items()])
+
+
 def compare_gru(options):
+    rows = []
     for size in options.sizes or GRU_SIZES:
         T, B, I, H = map(int, size.split(","))
-        arguments = T, B, I, H, options.threads
         race = Race(options)
-        race.peer("PyTorch nn.GRU", "torch_gru_step.py", *arguments)
-        race.ours("tidegate reset-after", "gru_step", *arguments, "gru-reset-after")
-        race.ours("tidegate reset-before", "gru_step", *arguments, "gru")
+        for threads in threads_of_peers(options, B * 3 * H * (I + H)):
+            race.peer(f"PyTorch nn.GRU, {counted(threads)}", "torch_gru_step.py", T, B, I, H, threads)
+            for cell, words in CELLS.items():
+                race.onednn(f"oneDNN {words}, {counted(threads)}", T, B, I, H, threads, cell)
+        for cell, words in CELLS.items():
+            race.ours(f"tidegate {words}", "gru_step", T, B, I, H, options.threads, cell)
         race.run()
         print(f"T,B,I,H = {size}")
         race.tell({"GFLOP/s": 6e-9 * T * B * 3 * H * (I + H)})
+        rows.append(tell_ratios(race, f"({size.replace(',', ', ')})"))
+    keep(options, rows, "ms", 1e3)
+
+
+def compare_padding(options):
+    for size in options.sizes or ["50,64,256,512"]:
+        race = Race(options)
+        arguments = *size.split(","), options.threads
+        for cell, words in CELLS.items():
+            race.ours(f"full, {words}", "gru_step", *arguments, cell)
+            race.ours(f"half padding, {words}", "gru_step", *arguments, cell, "ragged")
+        race.run()
+        print(f"T,B,I,H = {size}")
+        race.tell({})
+        for words in CELLS.values():
+            print(f"    {words}: {race.best(f'half padding, {words}') / race.best(f'full, {words}'):.2f} of the full batch")
+
+
+def compare_streaming(options):
+    STEPS = 100  # of a piece of work
+    rows = []
+    for H in map(int, options.sizes or STREAM_SIZES):
+        race = Race(options)
+        for threads in dict.fromkeys((options.threads, 1)):
+            race.peer(f"PyTorch GRUCell, {counted(threads)}", "torch_gru_stream.py", H, threads)
+            for cell, words in CELLS.items():
+                race.onednn(f"oneDNN {words}, {counted(threads)}", 1, 1, H, H, threads, cell, "forward")
+        for cell, words in CELLS.items():
+            race.ours(f"tidegate {words}", "gru_stream", H, options.threads, cell)
+        race.run()
+        print(f"I = H = {H}, {STEPS} steps")
+        race.tell({"GB/s of weights": STEPS * 4e-9 * 6 * H * H})
+        rows.append(tell_ratios(race, f"I = H = {H}"))
+    keep(options, rows, "us a step", 1e6 / STEPS)
+
+
+# ---- a language model ----
+
+def compare_language(options):
+    V, E, H, layers, B, T = LANGUAGE
+    race = Race(options)
+    race.peer("PyTorch", "torch_language_model_step.py", *LANGUAGE, options.threads)
+    race.ours("tidegate", "language_model_step", *LANGUAGE, options.threads)
+    race.run()
+    print(f"V = {V}, E = {E}, {layers} layers of H = {H}, {B} rows of {T} characters")
+    race.tell({"characters/s": T * B})
 
 
 # ---- the translation model, trained ----
@@ -216,11 +328,18 @@ def main():
     common.add_argument("--rounds", type=int, default=7)
     common.add_argument("--milliseconds", type=int, default=1000, help="of each contestant in each round")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(required=True, metavar="gru|training|decoding")
+    commands = parser.add_subparsers(required=True, metavar="gru|padding|streaming|language|training|decoding")
 
-    gru = commands.add_parser("gru", parents=[common])
-    gru.add_argument("sizes", nargs="*", metavar="T,B,I,H")
-    gru.set_defaults(run=compare_gru)
+    for name, sizes, run in ("gru", "T,B,I,H", compare_gru), ("streaming", "H", compare_streaming):
+        layer = commands.add_parser(name, parents=[common])
+        layer.add_argument("sizes", nargs="*", metavar=sizes)
+        layer.add_argument("--table", metavar="FILE.md", help="write the ratios as a table")
+        layer.add_argument("--picture", metavar="FILE.svg", help="draw them")
+        layer.set_defaults(run=run)
+    padding = commands.add_parser("padding", parents=[common])
+    padding.add_argument("sizes", nargs="*", metavar="T,B,I,H")
+    padding.set_defaults(run=compare_padding)
+    commands.add_parser("language", parents=[common]).set_defaults(run=compare_language)
     commands.add_parser("training", parents=[common]).set_defaults(run=compare_training)
     decoding = commands.add_parser("decoding", parents=[common])
     decoding.add_argument("--model", help="a checkpoint with additive attention and --cell gru-reset-after (default: "

@@ -1,8 +1,8 @@
 /* tools/bench/gru_step.c -- one contestant of compare.py gru: the GRU training step.
  *
- *     gru_step T B I H threads gru|gru-reset-after
+ *     gru_step T B I H threads gru|gru-reset-after [ragged]
  *
- * Forward, backward to dx, dh0 and all weight gradients, on a dy from outside. Weights change every step. */
+ * ragged: rows of all lengths from 1 to T, so that half of the batch is padding. Forward, backward to dx, dh0 and all weight gradients, on a dy from outside. Weights change every step. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,7 @@ typedef struct bench {
     tg_optimizer *sgd;
     tg_parameter *x, *h0;
     tg_real *dy;
+    int *lengths; /* NULL: all T */
 } bench;
 
 static void step(void *user)
@@ -25,7 +26,7 @@ static void step(void *user)
     bench *b = user;
     tg_tape_begin(b->t, TG_TRAIN);
     const tg_state in = { tg_parameter_tensor(b->h0, b->t) };
-    tg_tensor *y = tg_rnn_run(b->gru, b->t, tg_parameter_tensor(b->x, b->t), NULL, &in, NULL);
+    tg_tensor *y = tg_rnn_run(b->gru, b->t, tg_parameter_tensor(b->x, b->t), b->lengths, &in, NULL);
     if (tg_tape_backward_from(b->t, 1, &y, (const tg_real *const[]){ b->dy }) || tg_optimizer_step(b->sgd)) {
         fprintf(stderr, "gru_step: %s\n", tg_context_message(b->cx));
         exit(1);
@@ -35,8 +36,8 @@ static void step(void *user)
 int main(int argc, char *argv[])
 {
     tg_program_fix_blas(argv);
-    if (argc != 7) {
-        fprintf(stderr, "usage: gru_step T B I H threads gru|gru-reset-after\n");
+    if (argc < 7 || argc > 8) {
+        fprintf(stderr, "usage: gru_step T B I H threads gru|gru-reset-after [ragged]\n");
         return 2;
     }
     const int T = atoi(argv[1]), B = atoi(argv[2]), I = atoi(argv[3]), H = atoi(argv[4]);
@@ -53,10 +54,13 @@ int main(int argc, char *argv[])
     if (!b.dy) return 1;
     for (size_t i = 0; i < n; i++) b.dy[i] = (tg_real)(tg_random_uniform(b.cx, "dy", 0, i) - 0.5);
 
+    if (argc == 8) b.lengths = tg_context_allocate(b.cx, (size_t)B * sizeof *b.lengths);
+    for (int i = 0; b.lengths && i < B; i++) b.lengths[i] = 1 + (T - 1) * i / (B > 1 ? B - 1 : 1);
+
     for (int i = 0; i < 3; i++) step(&b);
     printf("ready OpenBLAS %s, tidegate %s, %d threads\n", tg_blas_core(), tg_simd_variant(),
            tg_context_threads(b.cx));
-    const int result = contestant_serve(step, &b, 3);
+    const int result = contestant_serve(step, &b, 1);
     free(b.dy);
     tg_context_free(b.cx);
     return result;

@@ -1,8 +1,8 @@
-/* tools/bench/onednn_gru_step.c -- one contestant of compare.py gru: the GRU training step of oneDNN 2.
+/* tools/bench/onednn_gru_step.c -- a contestant of compare.py gru, and of compare.py streaming: the GRU of oneDNN 2.
  *
- *     onednn_gru_step T B I H threads gru|gru-reset-after
+ *     onednn_gru_step T B I H threads gru|gru-reset-after [forward]
  *
- * Does what gru_step.c does, at oneDNN's best: it chooses the layouts of the weights, and since they change every step, the
+ * forward: for inference alone, with weights that were reordered before. Otherwise the training step: does what gru_step.c does, at oneDNN's best: it chooses the layouts of the weights, and since they change every step, the
  * reorders into them belong to the step; the gradients of the weights come back in the order of the masters. */
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
@@ -111,7 +111,34 @@ static const dnnl_memory_desc_t *asked(dnnl_primitive_desc_t pd, dnnl_query_t wh
     return dnnl_primitive_desc_query_md(pd, what, index);
 }
 
-static void build(bench *b, int T, int B, int I, int H, int reset_after)
+static void run(bench *b)
+{
+    for (int i = 0; i < b->count; i++)
+        must(dnnl_primitive_execute(b->calls[i].primitive, b->stream, b->calls[i].arguments,
+                                    b->calls[i].argument),
+             "execution");
+    must(dnnl_stream_wait(b->stream), "waiting");
+}
+
+/* The reorders run once and are forgotten; each step's state goes into the next. */
+static void build_inference(bench *b, dnnl_primitive_desc_t pd, dnnl_memory_t x, dnnl_memory_t h0,
+                            dnnl_memory_t W_x, dnnl_memory_t W_h, dnnl_memory_t bias, dnnl_memory_t y,
+                            dnnl_memory_t h_end)
+{
+    W_x = reordered(b, W_x, asked(pd, dnnl_query_weights_md, 0));
+    W_h = reordered(b, W_h, asked(pd, dnnl_query_weights_md, 1));
+    run(b);
+    b->count = 0;
+    for (int way = 0; way < 2; way++) { /* to and fro */
+        call *c = new_call(b, pd);
+        with(c, DNNL_ARG_SRC_LAYER, x), with(c, DNNL_ARG_SRC_ITER, way ? h_end : h0);
+        with(c, DNNL_ARG_WEIGHTS_LAYER, W_x), with(c, DNNL_ARG_WEIGHTS_ITER, W_h);
+        with(c, DNNL_ARG_BIAS, bias);
+        with(c, DNNL_ARG_DST_LAYER, y), with(c, DNNL_ARG_DST_ITER, way ? h0 : h_end);
+    }
+}
+
+static void build(bench *b, int T, int B, int I, int H, int reset_after, int training)
 {
     const dnnl_dim_t x_dim[] = { T, B, I }, y_dim[] = { T, B, H }, h_dim[] = { 1, 1, B, H },
                      W_x_dim[] = { 1, 1, I, 3, H }, W_h_dim[] = { 1, 1, H, 3, H },
@@ -131,8 +158,9 @@ static void build(bench *b, int T, int B, int I, int H, int reset_after)
     dnnl_rnn_desc_t forward, backward;
     dnnl_primitive_desc_t forward_pd, backward_pd;
     must((reset_after ? dnnl_lbr_gru_forward_desc_init : dnnl_gru_forward_desc_init)(
-             &forward, dnnl_forward_training, dnnl_unidirectional_left2right, description(x), description(h0),
-             &any_W_x, &any_W_h, description(bias), description(y), description(h_end), 0),
+             &forward, training ? dnnl_forward_training : dnnl_forward_inference,
+             dnnl_unidirectional_left2right, description(x), description(h0), &any_W_x, &any_W_h,
+             description(bias), description(y), description(h_end), 0),
          "forward");
     must(dnnl_primitive_desc_create(&forward_pd, &forward, NULL, b->engine, NULL), "forward");
     must((reset_after ? dnnl_lbr_gru_backward_desc_init : dnnl_gru_backward_desc_init)(
@@ -142,6 +170,8 @@ static void build(bench *b, int T, int B, int I, int H, int reset_after)
              0),
          "backward");
     must(dnnl_primitive_desc_create(&backward_pd, &backward, NULL, b->engine, forward_pd), "backward");
+
+    if (!training) return build_inference(b, forward_pd, x, h0, W_x, W_h, bias, y, h_end);
 
     dnnl_memory_t f_W_x = reordered(b, W_x, asked(forward_pd, dnnl_query_weights_md, 0)),
                   f_W_h = reordered(b, W_h, asked(forward_pd, dnnl_query_weights_md, 1)),
@@ -172,22 +202,24 @@ static void build(bench *b, int T, int B, int I, int H, int reset_after)
         reordered(b, b_dW_h, description(dW_h));
 }
 
-static void step(void *user)
+static void train_step(void *user)
 {
     bench *b = user;
     for (int i = 0; i < MOST_ZEROED; i++)
         memset(data_of(b->zeroed[i]), 0, dnnl_memory_desc_get_size(description(b->zeroed[i])));
-    for (int i = 0; i < b->count; i++)
-        must(dnnl_primitive_execute(b->calls[i].primitive, b->stream, b->calls[i].arguments,
-                                    b->calls[i].argument),
-             "execution");
-    must(dnnl_stream_wait(b->stream), "waiting");
+    run(b);
+}
+
+static void stream_steps(void *user)
+{
+    enum { STREAM_STEPS = 100 }; /* as in gru_stream.c */
+    for (int k = 0; k < STREAM_STEPS; k += 2) run(user);
 }
 
 int main(int argc, char *argv[])
 {
-    if (argc != 7) {
-        fprintf(stderr, "usage: onednn_gru_step T B I H threads gru|gru-reset-after\n");
+    if (argc < 7 || argc > 8) {
+        fprintf(stderr, "usage: onednn_gru_step T B I H threads gru|gru-reset-after [forward]\n");
         return 2;
     }
 #if defined(__SSE2__)
@@ -195,11 +227,13 @@ int main(int argc, char *argv[])
 #endif
     omp_set_num_threads(atoi(argv[5]));
     static bench b;
+    void (*const work)(void *) = argc == 7 ? train_step : stream_steps;
     must(dnnl_engine_create(&b.engine, dnnl_cpu, 0), "engine");
     must(dnnl_stream_create(&b.stream, b.engine, dnnl_stream_default_flags), "stream");
-    build(&b, atoi(argv[1]), atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), strcmp(argv[6], "gru") != 0);
-    for (int i = 0; i < 3; i++) step(&b);
+    build(&b, atoi(argv[1]), atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), strcmp(argv[6], "gru") != 0,
+          argc == 7);
+    for (int i = 0; i < 3; i++) work(&b);
     const dnnl_version_t *v = dnnl_version();
     printf("ready oneDNN %d.%d.%d\n", v->major, v->minor, v->patch);
-    return contestant_serve(step, &b, 3);
+    return contestant_serve(work, &b, 1);
 }
