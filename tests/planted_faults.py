@@ -40,7 +40,7 @@ FAULTS = [
     ("h(t-1) taken from the step itself", SWEEP, "before = w->s.reverse ? t + 1 : t - 1,", "before = t,"),
     ("the gradient that arrives at y(t) is lost", CELL, "dh[j] += dy[j];", "(void)dy, (void)dh;"),
     ("dW_x overwritten instead of added", SWEEP, "saved.gates, 3 * H, NULL, 1, d.W_x, 3 * H);", "saved.gates, 3 * H, NULL, 0, d.W_x, 3 * H);"),
-    ("dx overwritten instead of added", SWEEP, "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 1, dx, I);",
+    ("dx overwritten instead of added", SWEEP, "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, add_dx, dx, I);",
      "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 0, dx, I);"),
     ("attention: dx without the derivative of tanh", GATES, "dx = d * load(v + j, n) * (1 - y * y);", "dx = d * load(v + j, n);"),
     ("attention: dkeys overwritten instead of added", GATES,

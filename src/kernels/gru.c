@@ -277,7 +277,7 @@ size_t tg__gru_backward_scratch(gru_shape s)
 
 void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients d, const tg_real *x,
                       const tg_real *h0, const tg_real *y, const tg_real *dy, gru_saved saved, tg_real *dh,
-                      tg_real *dx, tg_real *scratch, tg_real *panels)
+                      bool add_dx, tg_real *dx, tg_real *scratch, tg_real *panels)
 {
     const sequence *q = s.sequence;
     const int H = s.H, I = s.I, N = q->tokens;
@@ -299,6 +299,6 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
     recurrent_gradients(cx, &all, d, scratch + at(q->B, H));
     tg__gru_bias_gradients(cx, N, H, s.reset_after, saved, d);
     if (dx)
-        tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 1, dx,
+        tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, add_dx, dx,
                    I); /* dx += d W_x' */
 }

@@ -35,11 +35,11 @@ void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *
 size_t tg__gru_panels_room(gru_shape s);
 
 /* dy (tokens,H) with y_stride: the gradient of y. dh (B,H): the gradient of the state after, set to the
- * gradient of the state before. h0 (B,H): the state before. dx (tokens,I): ADDED to, or NULL.
+ * gradient of the state before. h0 (B,H): the state before. dx (tokens,I): ADDED to if add_dx, otherwise set; or NULL.
  * scratch: tg__gru_backward_scratch elements. */
 void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients d, const tg_real *x,
                       const tg_real *h0, const tg_real *y, const tg_real *dy, gru_saved saved, tg_real *dh,
-                      tg_real *dx, tg_real *scratch, tg_real *panels);
+                      bool add_dx, tg_real *dx, tg_real *scratch, tg_real *panels);
 size_t tg__gru_backward_scratch(gru_shape s);
 
 /* dW_h, from the gradients of N tokens from `token` on and the states before them, h_before (N,H) with h_stride. */

@@ -231,7 +231,6 @@ static void rnn_backward(tg_tape *t, void *record)
         tg_real *dx = layer       ? (dy == between[1] ? between[0] : between[1])
                       : dx_packed ? dx_packed
                                   : r->x->grad;
-        if (layer) memset(dx, 0, wide * sizeof *dx);
         for (int direction = 0; direction < l->directions; direction++) {
             const int k = layer * l->directions + direction;
             if (r->h_out && r->h_out->grad)
@@ -240,7 +239,7 @@ static void rnn_backward(tg_tape *t, void *record)
                 memset(dh, 0, state_bytes);
             tg__gru_backward(t->cx, shape_of(r, k), weights_of(&l->part[k]), gradients_of(&l->part[k]),
                              r->input[layer], r->h0[k], r->output[layer] + direction * H, dy + direction * H,
-                             r->saved[k], dh, dx, scratch, r->panels);
+                             r->saved[k], dh, !layer || direction, dx, scratch, r->panels);
             if (r->h_in && r->h_in->grad)
                 tg__sequence_add_restored_rows(&r->s, H, dh, r->h_in->grad + (size_t)k * state);
         }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/team.h"
+
 const char *const tg__tape_op_name[TAPE_OP_COUNT] = {
 #define TAPE_OP(name) #name,
 #include "tensor/ops.def"
@@ -162,6 +164,19 @@ tg_status tg_tape_backward(tg_tape *t, tg_tensor *loss)
     return replay(t);
 }
 
+typedef struct addition {
+    const tg_real *x;
+    tg_real *y;
+} addition;
+
+static void add_range(void *argument, size_t first, size_t end)
+{
+    const addition *a = argument;
+    const tg_real *restrict x = a->x;
+    tg_real *restrict y = a->y;
+    for (size_t i = first; i < end; i++) y[i] += x[i];
+}
+
 tg_status tg_tape_backward_from(tg_tape *t, int n, tg_tensor *const y[], const tg_real *const dy[])
 {
     const tg_status s = may_go_backward(t);
@@ -171,6 +186,6 @@ tg_status tg_tape_backward_from(tg_tape *t, int n, tg_tensor *const y[], const t
             return tg_context_note(t->cx, TG_ERR_STATE, "tg_tape_backward_from: tensor %d %s has no gradient",
                                    k, tg__shape(y[k]).s);
     for (int k = 0; k < n; k++)
-        for (size_t i = 0, size = tg__size(y[k]); i < size; i++) y[k]->grad[i] += dy[k][i];
+        tg__team_ranges(t->cx, tg__size(y[k]), 1 << 16, add_range, &(addition){ dy[k], y[k]->grad });
     return replay(t);
 }
