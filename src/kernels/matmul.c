@@ -1,9 +1,9 @@
 /* kernels/matmul.c -- matrix products by the team: our own where there are vectors for it, else OpenBLAS.
  *
- * Our own packs both matrices once for all threads (OpenBLAS called piece by piece packs them anew in each), a block of
- * both at a time, so that the packed blocks stay in the cache that the threads share; then each piece of C is a product
- * of strips of A and panels of B. The order in which a number of C is summed depends on k alone: so the grid of pieces
- * could be anything without changing a bit. */
+ * Our own packs B, and A if it is transposed, once for all threads (OpenBLAS called piece by piece packs both anew in
+ * each), a block of both at a time, so that the packed blocks stay in the cache that the threads share; then each piece
+ * of C is a product of some rows of A and panels of B. The order in which a number of C is summed depends on k alone: so
+ * the grid of pieces could be anything without changing a bit. */
 #include "kernels/matmul.h"
 
 #include <string.h>
@@ -92,9 +92,11 @@ static void packed_piece(void *argument, int piece)
                columns = part(p->n, p->columns, tg__simd()->panel_columns, piece % p->columns);
     tg_real *C = p->C + (size_t)rows.start * (size_t)p->C_stride + columns.start;
     if (p->bias) start_from_bias(p, rows.end - rows.start, columns, C);
-    tg__simd()->packed_product(rows.end - rows.start, columns.end - columns.start, p->k, strip(p, rows.start),
-                               p->panels + (size_t)columns.start * (size_t)p->k, p->bias ? 1 : p->keep, C,
-                               p->C_stride);
+    const bool stands = p->a == NORMAL; /* then A is read where it is */
+    tg__simd()->deep_product(rows.end - rows.start, columns.end - columns.start, p->k,
+                             stands ? element(p->a, p->A, p->A_stride, rows.start, 0) : strip(p, rows.start),
+                             stands ? p->A_stride : 0, p->panels + (size_t)columns.start * (size_t)p->k,
+                             p->bias ? 1 : p->keep, C, p->C_stride);
 }
 
 /* A block of C, of all k that the packed blocks hold. */
@@ -126,8 +128,9 @@ static void multiply_packed(tg_context *cx, const product *all)
     arena *room = &cx->packed;
     tg__arena_reset(room);
     product p = *all;
-    p.strips = tg__arena_take(
-        room, slices_room(at_most(all->m, M_BLOCK), simd->strip_rows, simd->strip_lanes, k_most));
+    p.strips = tg__arena_take(room, all->a == NORMAL ? 1
+                                                     : slices_room(at_most(all->m, M_BLOCK), simd->strip_rows,
+                                                                   simd->strip_lanes, k_most));
     p.panels = tg__arena_take(
         room, slices_room(at_most(all->n, N_BLOCK), simd->panel_columns, simd->panel_columns, k_most));
     if (!p.strips || !p.panels) return;
@@ -143,7 +146,7 @@ static void multiply_packed(tg_context *cx, const product *all)
                 p.C = all->C + (size_t)rows.start * (size_t)all->C_stride + columns.start;
                 p.bias = all->bias && !h ? all->bias + columns.start : NULL;
                 p.keep = all->keep || h;
-                p.pack_strips = !j;
+                p.pack_strips = !j && p.a == TRANSPOSED;
                 multiply_block(cx, &p);
             }
 }
@@ -228,7 +231,7 @@ void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k,
     const simd_table *simd = tg__simd();
     if (m == 1 && a == NORMAL && b == NORMAL)
         multiply_row(cx, &p);
-    else if (simd->packed_product && m >= simd->strip_rows && n >= simd->panel_columns &&
+    else if (simd->deep_product && m >= simd->strip_rows && n >= simd->panel_columns &&
              (double)m * n * k >= WORTH_PACKING)
         multiply_packed(cx, &p);
     else

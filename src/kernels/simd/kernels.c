@@ -199,8 +199,9 @@ INLINE void fetch(const tg_real *x, int bytes, int i, int n)
     for (int line = i * part; line < end; line += LINE) __builtin_prefetch((const char *)x + line, 0, 2);
 }
 
-static void packed_product(int m, int n, int k, const tg_real *strips, const tg_real *panels, int keep,
-                           tg_real *C, int C_stride)
+/* Strips of A lie `strip` apart, their elements as tile() has them. */
+INLINE void multiply_deep(int m, int n, int k, const tg_real *A, size_t strip, size_t row, size_t step,
+                          const tg_real *panels, int keep, tg_real *C, int C_stride)
 {
     const int tiles = (m + TILE - 1) / TILE;
     for (int p = 0; p < k; p += DEPTH) {
@@ -210,11 +211,21 @@ static void packed_product(int m, int n, int k, const tg_real *strips, const tg_
             for (int i = 0; i < tiles; i++) {
                 fetch(panel + (size_t)k * WIDTH, depth * WIDTH * (int)sizeof *panel, i, tiles);
                 tile_of(m - i * TILE < TILE ? m - i * TILE : TILE, n - j, depth,
-                        strips + (size_t)i * (size_t)k * LANES + (size_t)p * LANES, 1, LANES, panel, 0,
-                        keep || p, C + (size_t)i * TILE * (size_t)C_stride + j, C_stride);
+                        A + (size_t)i * strip + (size_t)p * step, row, step, panel, 0, keep || p,
+                        C + (size_t)i * TILE * (size_t)C_stride + j, C_stride);
             }
         }
     }
+}
+
+static void deep_product(int m, int n, int k, const tg_real *A, int stride, const tg_real *panels, int keep,
+                         tg_real *C, int C_stride)
+{
+    if (stride) /* as it stands */
+        multiply_deep(m, n, k, A, (size_t)TILE * (size_t)stride, (size_t)stride, 1, panels, keep, C,
+                      C_stride);
+    else
+        multiply_deep(m, n, k, A, (size_t)k * LANES, 1, LANES, panels, keep, C, C_stride);
 }
 
 /* ---- what the processor can do ---- */
@@ -473,7 +484,7 @@ const simd_table NAME(SIMD) = {
     .panel_product = panel_product,
     .row_product = row_product,
     .depth = DEPTH,
-    .packed_product = VECTOR_BYTES > 16 ? packed_product : NULL,
+    .deep_product = VECTOR_BYTES > 16 ? deep_product : NULL,
     .multiply_adds = multiply_adds,
     .gru_update_and_reset = gru_update_and_reset,
     .gru_output = gru_output,

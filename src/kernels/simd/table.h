@@ -58,11 +58,11 @@ typedef struct simd_table {
                           tg_real *C, int C_stride);
     /* y (n) = x (k) B (k,n) + keep * y, B as it stands; the same bits as with panels. */
     void (*row_product)(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y);
-    /* The same with A in strips; NULL where OpenBLAS is faster. The numbers of C are sums of
-     * sums over `depth` of k. */
+    /* C as with panel_product, for large k: the numbers of C are sums of sums over `depth` of k. A as it stands, or in strips
+     * (A_stride 0). NULL where OpenBLAS is faster. */
     int depth;
-    void (*packed_product)(int m, int n, int k, const tg_real *strips, const tg_real *panels, int keep,
-                           tg_real *C, int C_stride);
+    void (*deep_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,
+                         tg_real *C, int C_stride);
 
     /* So many rounds of multiply-adds in registers -> how many there were; total: so that they are made. */
     double (*multiply_adds)(int rounds, tg_real *total);
