@@ -83,6 +83,7 @@ static dnnl_memory_t filled(bench *b, dnnl_format_tag_t tag, int rank, const dnn
 static call *new_call(bench *b, dnnl_primitive_desc_t pd)
 {
     call *c = &b->calls[b->count++];
+    *c = (call){ 0 };
     must(dnnl_primitive_create(&c->primitive, pd), "primitive");
     return c;
 }

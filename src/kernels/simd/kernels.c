@@ -104,8 +104,10 @@ INLINE void tile(const int rows, const int panels, int n, int k, const tg_real *
         vec b[2 * MOST_PANELS];
 #pragma GCC unroll 8
         for (int v = 0; v < 2 * panels; v++) b[v] = load(B + (size_t)(v / 2) * apart + v % 2 * VL, VL);
-        for (size_t line = 0; ahead && line < WIDTH * sizeof *B; line += 64)
-            __builtin_prefetch((const char *)(B + ahead) + line, 0, 2);
+#pragma GCC unroll 4
+        for (int v = 0; ahead && v < panels; v++)
+            for (size_t line = 0; line < WIDTH * sizeof *B; line += 64)
+                __builtin_prefetch((const char *)(B + (size_t)v * apart + ahead) + line, 0, 2);
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
             const vec a = all(A[(size_t)i * row]);
@@ -174,12 +176,13 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
         }
 }
 
+enum { AHEAD = 6 }; /* rows to fetch ahead: they lie apart, and the processor does not guess the next */
 static void row_product(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y)
 {
     const size_t width = (size_t)stride;
     int j = 0;
     for (; n - j >= 4 * WIDTH; j += 4 * WIDTH)
-        tile(1, 4, n - j, k, x, 0, 1, B + j, width, WIDTH, 0, keep, y + j, 0);
+        tile(1, 4, n - j, k, x, 0, 1, B + j, width, WIDTH, AHEAD * width, keep, y + j, 0);
     for (; n - j >= WIDTH; j += WIDTH) tile(1, 1, n - j, k, x, 0, 1, B + j, width, 0, 0, keep, y + j, 0);
     for (; j < n; j += VL) { /* less than a panel */
         vec sum = all(0);
