@@ -32,6 +32,8 @@ static void exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y)
 enum { TILE = 12 };
 #elif defined(SIMD_AVX2)
 enum { TILE = 6 };
+#elif defined(SIMD_NEON)
+enum { TILE = 8 };
 #else
 enum { TILE = 4 };
 #endif

@@ -12,6 +12,9 @@
 
 #if defined(SIMD_AVX512) || defined(SIMD_AVX2)
 #include <immintrin.h>
+#elif defined(__aarch64__) /* its baseline */
+#include <arm_neon.h>
+#define SIMD_NEON
 #endif
 
 #if defined(SIMD_AVX512)
@@ -64,6 +67,8 @@ INLINE vec fma_(vec a, vec b, vec c)
     return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(SIMD_AVX2) && !TG_DOUBLE
     return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(SIMD_NEON) && !TG_DOUBLE
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return a * b + c;
 #endif
