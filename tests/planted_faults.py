@@ -3,9 +3,12 @@
 the gradient check to catch each.
 
     planted_faults.py SOURCE_ROOT BUILD_ROOT COMPILER...
+
+EMULATOR in the environment, if set, runs what the compiler makes.
 """
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -85,7 +88,7 @@ def main():
             result = run([*compiler, *sanitize, check, *objects, archive, *libraries, "-o", program])
             if result.returncode:
                 sys.exit(f"planted faults: does not link:\n{result.stdout}")
-            return run([program], env={**os.environ, "CK_RUN_CASE": case}).returncode == 0
+            return run([*shlex.split(os.environ.get("EMULATOR", "")), program], env={**os.environ, "CK_RUN_CASE": case}).returncode == 0
 
         check = compiled(os.path.join(root, "tests", "gradcheck.c"), "gradcheck.o", *flags("--cflags", "check"))
         if not passes([], "rnn") or not passes([], "attention"):

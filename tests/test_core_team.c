@@ -2,7 +2,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <tidegate/tidegate.h>
 #include <unistd.h>
 
@@ -123,27 +122,6 @@ START_TEST(phases_follow_each_other_whatever_the_number_of_workers)
 }
 END_TEST
 
-START_TEST(team_works_again_after_a_fork)
-{
-    tg_context *cx = context_of(4);
-    atomic_int n = 0;
-    tg__team_run(cx, 100, count_piece, &n);
-    const pid_t child = fork();
-    if (!child) {
-        atomic_int m = 0;
-        for (int k = 0; k < 100; k++) tg__team_run(cx, 100, count_piece, &m);
-        tg_context_free(cx);
-        _exit(m == 10000 ? 0 : 1);
-    }
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    tg__team_run(cx, 100, count_piece, &n);
-    ck_assert_int_eq(n, 200);
-    tg_context_free(cx);
-}
-END_TEST
-
 START_TEST(pieces_cover_everything_evenly)
 {
     for (int64_t n = 1; n < 300; n++)
@@ -161,5 +139,5 @@ END_TEST
 
 TG_TEST_MAIN("core/team", every_piece_is_done_once_whatever_the_number_of_workers,
              many_small_runs_with_pauses_lose_nothing,
-             denormals_are_flushed_inside_and_the_callers_mode_is_restored, team_works_again_after_a_fork,
+             denormals_are_flushed_inside_and_the_callers_mode_is_restored,
              phases_follow_each_other_whatever_the_number_of_workers, pieces_cover_everything_evenly)

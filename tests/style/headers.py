@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""headers.py ROOT CC [CXX]: each public header compiles alone and twice, as C11 and as C++17.
+"""headers.py ROOT CXX CC...: each public header compiles alone and twice, as C11 and as C++17.
 
-Exits with 77 (skipped) after the C half if there is no C++ compiler."""
+Exits with 77 (skipped) after the C half if CXX is empty: there is no C++ compiler."""
 import pathlib
 import subprocess
 import sys
@@ -10,14 +10,14 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
 
 
 def compiles(compiler, language, standard, include, text):
-    command = [compiler, "-x", language, "-std=" + standard, *WARNINGS, "-I", include, "-"]
+    command = [*compiler, "-x", language, "-std=" + standard, *WARNINGS, "-I", include, "-"]
     done = subprocess.run(command, input=text, text=True, capture_output=True)
     return done.returncode == 0, done.stderr
 
 
 def check(include, compiler, language, standard):
     if compiles(compiler, language, standard, include, "#include <tidegate/core.h>\ntg_no_such_type x;\n")[0]:
-        sys.exit(f"{compiler} compiles anything")
+        sys.exit(f"{compiler[0]} compiles anything")
     wrong = 0
     for header in sorted(pathlib.Path(include, "tidegate").glob("*.h")):
         line = f"#include <tidegate/{header.name}>\n"
@@ -30,13 +30,13 @@ def check(include, compiler, language, standard):
 
 
 if __name__ == "__main__":
-    include = sys.argv[1] + "/include"
-    wrong = check(include, sys.argv[2], "c", "c11")
-    if len(sys.argv) > 3:
-        wrong += check(include, sys.argv[3], "c++", "c++17")
+    include, cxx, cc = sys.argv[1] + "/include", sys.argv[2], sys.argv[3:]
+    wrong = check(include, cc, "c", "c11")
+    if cxx:
+        wrong += check(include, [cxx], "c++", "c++17")
     if wrong:
         sys.exit(1)
     print("every public header compiles alone")
-    if len(sys.argv) < 4:
+    if not cxx:
         print("as C only: there is no C++ compiler")
         sys.exit(77)
