@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# install-dependencies.sh [build|tests]: installs what building tidegate (or building and testing it,
-# the default) needs and is not there yet. On Debian and its kin through apt-get; quiet when nothing
-# is missing.
+# install-dependencies.sh [build|tests|aarch64]: installs what building tidegate (or building and testing
+# it, the default, or also for 64-bit ARM) needs and is not there yet. On Debian and its kin through
+# apt-get; quiet when nothing is missing.
 set -eu
 
 case ${1:-tests} in
-build | tests) purpose=${1:-tests} ;;
+build | tests | aarch64) purpose=${1:-tests} ;;
 *)
-    echo "usage: ${0##*/} [build|tests]" >&2
+    echo "usage: ${0##*/} [build|tests|aarch64]" >&2
     exit 2
     ;;
 esac
@@ -38,12 +38,16 @@ need libopenblas-dev has_library openblas
 need libhdf5-dev has_library hdf5-serial hdf5
 need libxxhash-dev has_library libxxhash
 need libutf8proc-dev has_library libutf8proc
-if [ "$purpose" = tests ]; then
+if [ "$purpose" != build ]; then
     need check has_library check
     need python3 has_command python3
     need hdf5-tools has_command h5dump
     need binutils has_command nm
     need g++ has_command g++
+fi
+if [ "$purpose" = aarch64 ]; then # and what aarch64-root.sh fetches
+    need gcc-aarch64-linux-gnu has_command aarch64-linux-gnu-gcc
+    need qemu-user has_command qemu-aarch64
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# test.sh [--slow] [--sanitize]: installs what is missing, builds, and runs the tests.
+# test.sh [--slow] [--sanitize] [--aarch64]: installs what is missing, builds, and runs the tests.
 #   --slow      also the long ones: training on the shipped data sets, endurance
 #   --sanitize  also the fast ones under the address and undefined-behaviour sanitizers
+#   --aarch64   also the fast ones built for 64-bit ARM, in QEMU: takes half an hour
 # Exits with 0 only if everything passed. The last line says how many did.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."
 
-slow=no sanitize=no
+slow=no sanitize=no aarch64=no
 for argument; do
     case $argument in
     --slow) slow=yes ;;
     --sanitize) sanitize=yes ;;
+    --aarch64) aarch64=yes ;;
     -h | --help)
-        sed -n '2,5s/^# \{0,1\}//p' tools/test.sh
+        sed -n '2,6s/^# \{0,1\}//p' tools/test.sh
         exit 0
         ;;
     *)
@@ -22,15 +24,21 @@ for argument; do
     esac
 done
 
-tools/install-dependencies.sh tests
+if [ "$aarch64" = yes ]; then
+    tools/install-dependencies.sh aarch64
+    tools/aarch64-root.sh build-aarch64-root
+else
+    tools/install-dependencies.sh tests
+fi
 
+setup=() # options that a folder keeps from the first time
 build() { # folder, options...: configured with the tests whatever it was configured with before
     local folder=$1
     shift
     if [ -e "$folder/build.ninja" ]; then
         meson configure "$folder" -Dtests=enabled "$@"
     else
-        meson setup "$folder" -Dtests=enabled "$@"
+        meson setup "$folder" "${setup[@]}" -Dtests=enabled "$@"
     fi
     ninja -C "$folder"
 }
@@ -55,6 +63,11 @@ if [ "$sanitize" = yes ]; then
     # the style checks look at the shipped libraries and the sources: once is enough
     build build-sanitize -Db_sanitize=address,undefined -Db_lundef=false -Ddebug_arena=true
     run build-sanitize --suite fast --no-suite style --timeout-multiplier 5
+fi
+if [ "$aarch64" = yes ]; then
+    setup=(--cross-file build-aarch64-root/root.ini --cross-file tools/aarch64.ini)
+    build build-aarch64
+    CK_TIMEOUT_MULTIPLIER=10 run build-aarch64 --suite fast --timeout-multiplier 10
 fi
 
 [ "$passed" -gt 0 ] || status=1
