@@ -260,7 +260,19 @@ START_TEST(language_model_stopped_and_continued_ends_in_the_same_bits)
 }
 END_TEST
 
-TG_TEST_MAIN("models/examples", losses_of_the_examples_fall, wrong_arguments_give_one_line_and_status_1,
-             killed_and_resumed_language_model_ends_in_the_same_bits,
-             language_model_killed_again_and_again_ends_in_the_same_bits,
-             language_model_stopped_and_continued_ends_in_the_same_bits)
+/* The killing is a test case of its own, for CK_RUN_CASE. */
+int main(void)
+{
+    Suite *suite = suite_create("models/examples");
+    TCase *all = tcase_create("all"), *killed = tcase_create("killed");
+    tcase_set_timeout(all, 60);
+    tcase_set_timeout(killed, 60);
+    tcase_add_test(all, losses_of_the_examples_fall);
+    tcase_add_test(all, wrong_arguments_give_one_line_and_status_1);
+    tcase_add_test(all, language_model_stopped_and_continued_ends_in_the_same_bits);
+    tcase_add_test(killed, killed_and_resumed_language_model_ends_in_the_same_bits);
+    tcase_add_test(killed, language_model_killed_again_and_again_ends_in_the_same_bits);
+    suite_add_tcase(suite, all);
+    suite_add_tcase(suite, killed);
+    return run_suite(suite);
+}
