@@ -1,6 +1,6 @@
 /* tidegate/measure.h -- what this machine can do, to judge speed by.
  *
- * Both use all threads of the context, take about a tenth of a second or more, and give the best of several tries:
+ * Both use all threads of the context, take a third of a second or more, and give the best of several tries:
  * operations a second, a multiply-add counted as two. 0: the context failed. */
 #ifndef TIDEGATE_MEASURE_H
 #define TIDEGATE_MEASURE_H
