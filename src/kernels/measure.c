@@ -11,7 +11,7 @@
 
 /* So long, and three times at least: a worker that was just started may share a processor for a while. */
 static const double LONG_ENOUGH = 0.3; /* seconds */
-enum { TRIES = 3 };
+enum { TRIES = 3, MOST_THREADS = 256 };
 
 static double now(void)
 {
@@ -33,7 +33,6 @@ static void add_up(void *argument, int piece)
 
 double tg_measure_multiply_adds(tg_context *cx)
 {
-    enum { MOST_THREADS = 256 };
     static _Thread_local worker_sum sum[MOST_THREADS];
     const int threads = cx->threads < MOST_THREADS ? cx->threads : MOST_THREADS;
     double best = 0;
@@ -68,6 +67,46 @@ double tg_measure_product(tg_context *cx, int n)
         const double begin = now();
         tg__matmul(cx, NORMAL, NORMAL, n, n, n, x, n, x + numbers, n, NULL, 0, x + 2 * numbers, n);
         const double speed = 2.0 * (double)numbers * n / (now() - begin);
+        if (speed > best) best = speed;
+    }
+    tg__release(cx, x);
+    return cx->status ? 0 : best;
+}
+
+typedef struct reading {
+    const tg_real *x;
+    size_t numbers;
+    int pieces, repeats;
+    worker_sum *sum;
+} reading;
+
+static void read_piece(void *argument, int piece)
+{
+    const reading *r = argument;
+    const size_t first = (size_t)tg__piece_start((int64_t)r->numbers, r->pieces, piece),
+                 end = (size_t)tg__piece_start((int64_t)r->numbers, r->pieces, piece + 1);
+    for (int k = 0; k < r->repeats; k++)
+        r->sum[piece].total += tg__simd()->read_all(end - first, r->x + first);
+}
+
+double tg_measure_reading(tg_context *cx, size_t bytes)
+{
+    static _Thread_local worker_sum sum[MOST_THREADS];
+    const size_t numbers = bytes / sizeof(tg_real) + 1;
+    tg_real *x = cx->status ? NULL : tg__allocate(cx, tg__bytes(numbers, sizeof *x));
+    double best = 0;
+    if (!x) {
+        if (!cx->status) tg_context_fail(cx, TG_ERR_MEMORY, "out of memory: %zu bytes to read", bytes);
+        return 0;
+    }
+    memset(x, 0, numbers * sizeof *x);
+    reading r = { x, numbers, cx->threads < MOST_THREADS ? cx->threads : MOST_THREADS, 1, sum };
+    r.repeats += (int)(((size_t)1 << 26) / (bytes + 1)); /* so that a try is longer than a start */
+    const double start = now();
+    for (int k = 0; k < TRIES || now() - start < LONG_ENOUGH; k++) {
+        const double begin = now();
+        tg__team_run(cx, r.pieces, read_piece, &r);
+        const double speed = (double)bytes * r.repeats / (now() - begin);
         if (speed > best) best = speed;
     }
     tg__release(cx, x);

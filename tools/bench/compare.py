@@ -155,7 +155,7 @@ def keep(options, rows, unit, scale):
                     file.write(f"| {row['title']} | {words} | {row[cell]['seconds'] * scale:.3g} | "
                                f"{' | '.join(ratios)} |\n")
     if options.picture:
-        picture.write(options.picture, "How many times as fast as its best peer tidegate is", [
+        picture.write(options.picture, "How many times as fast tidegate is", [
             (f"{row['title']}, {words}", {peer: row[cell][peer] for peer in ("oneDNN", "PyTorch") if row[cell][peer]})
             for row in rows for cell, words in CELLS.items()])
 

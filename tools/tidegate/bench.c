@@ -32,7 +32,8 @@ static const command bench_command = {
     "[options]",
     "Times the training step of a recurrent layer (forward, backward to its inputs, its first state and\n"
     "all weights, and a step of SGD), and steps of one row with the state carried along. Medians.\n"
-    "peak: multiply-adds in registers; product: matrices of 2048 x 2048.",
+    "peak: multiply-adds in registers; product: matrices of 2048 x 2048; reading: as many bytes as the "
+    "weights\nhave, by all threads. memory: numbers that the tape took, a unit of a token.",
     options,
     0,
     0,
@@ -153,10 +154,12 @@ static bool time_stream(const settings *s, tg_cell cell, int H)
 {
     const size z = { 1, 1, H, H };
     layer l = layer_new(s, cell, z, 2);
-    const double seconds = tg_context_ok(l.cx) ? median_seconds(stream_step, &l, s->seconds) : 1;
+    const size_t bytes = 6 * (size_t)H * (size_t)H * sizeof(tg_real);
+    const double seconds = tg_context_ok(l.cx) ? median_seconds(stream_step, &l, s->seconds) : 1,
+                 reading = tg_measure_reading(l.cx, bytes), speed = (double)bytes / seconds;
     if (!layer_end(&l)) return false;
-    const double bytes = 6.0 * H * H * (double)sizeof(tg_real);
-    printf("%5d  %-16s %10.2f %9.1f\n", H, tg_cell_name(cell), seconds * 1e6, bytes / seconds * 1e-9);
+    printf("%5d  %-16s %10.2f %9.1f %10.0f%%\n", H, tg_cell_name(cell), seconds * 1e6, speed * 1e-9,
+           100 * speed / reading);
     return true;
 }
 
@@ -185,7 +188,7 @@ static bool time_all(const settings *s, const size *sizes, size_t n, double peak
         for (tg_cell cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
             if (wanted(s, cell) && !time_training(s, cell, sizes[k], peak, product)) return false;
     if (s->sizes.n) return true;
-    printf("\none row, step by step, I = H      us   GB/s of weights\n");
+    printf("\none row, step by step, I = H      us      GB/s  of reading\n");
     for (size_t k = 0; k < sizeof standard_units / sizeof *standard_units; k++)
         for (tg_cell cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
             if (wanted(s, cell) && !time_stream(s, cell, standard_units[k])) return false;

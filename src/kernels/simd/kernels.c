@@ -253,6 +253,19 @@ static double multiply_adds(int rounds, tg_real *total)
     return (double)rounds * CHAINS * VL;
 }
 
+static tg_real read_all(size_t n, const tg_real *x)
+{
+    enum { LOADS = 8 };
+    vec sum[LOADS];
+    size_t i = 0;
+    for (int k = 0; k < LOADS; k++) sum[k] = all(0);
+    for (; i + LOADS * VL <= n; i += LOADS * VL)
+#pragma GCC unroll 8
+        for (size_t k = 0; k < LOADS; k++) sum[k] += load(x + i + k * VL, VL);
+    for (int k = 1; k < LOADS; k++) sum[0] += sum[k];
+    return sum[0][0];
+}
+
 /* ---- GRU ----
  *
  * Gates of a row lie side by side, in the order z r g: (3H). */
@@ -491,6 +504,7 @@ const simd_table NAME(SIMD) = {
     .depth = DEPTH,
     .deep_product = VECTOR_BYTES > 16 ? deep_product : NULL,
     .multiply_adds = multiply_adds,
+    .read_all = read_all,
     .gru_update_and_reset = gru_update_and_reset,
     .gru_output = gru_output,
     .gru_output_reset_after = gru_output_reset_after,

@@ -66,6 +66,7 @@ typedef struct simd_table {
 
     /* So many rounds of multiply-adds in registers -> how many there were; total: so that they are made. */
     double (*multiply_adds)(int rounds, tg_real *total);
+    tg_real (*read_all)(size_t n, const tg_real *x); /* but for a rest smaller than some vectors */
 
     /* One step of a GRU, of some rows and units; equations and names in kernels/gru.c. h, y and h_before have strides of
      * their own, everything else is as wide as its units. */
