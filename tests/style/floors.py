@@ -23,7 +23,7 @@ FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms.split()}
 # public header -> the room behind it
 PUBLIC = {
     "core": "core", "tensor": "core",  # the struct alone: a context has a harmless tensor to hand back
-    "blas": "kernels", "tape": "tensor", "archive": "tensor",
+    "blas": "kernels", "measure": "kernels", "tape": "tensor", "archive": "tensor",
     "ops": "ops", "losses": "losses", "params": "params", "layers": "layers", "optimizer": "optim",
     "data": "data", "metrics": "metrics", "checkpoint": "checkpoint",
     "decoding": "models", "encoder_decoder": "models", "train": "train",
