@@ -37,7 +37,7 @@ FAULTS = [
     ("the product of z only", CELL, "packed(cx, TRANSPOSED, 2 * H, H, w.W_h,", "packed(cx, TRANSPOSED, H, H, w.W_h,"),
     ("a missing bias gradient", SWEEP, "tg__add_rows(cx, N, 3 * H, saved.gates, 3 * H, d.b);", "tg__add_rows(cx, N, 2 * H, saved.gates, 3 * H, d.b);"),
     ("reset after: a missing recurrent bias", SWEEP, "tg__add_rows(cx, N, H, saved.q, H, d.b_h + 2 * H);", ""),
-    ("an unmasked step: of each lot one row less runs backward", SWEEP, "running = which == GO_ON ? ran : q->active[t],",
+    ("of each lot the last row does not run backward", SWEEP, "running = which == GO_ON ? ran : q->active[t],",
      "running = (which == GO_ON ? ran : q->active[t]) - (w->dh && !q->full),"),
     ("dW_h without the states before the first step", SWEEP, "if (!s.from_zeros)", "if (0)"),
     ("h(t-1) taken from the step itself", SWEEP, "before = w->s.reverse ? t + 1 : t - 1,", "before = t,"),

@@ -128,6 +128,21 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_sizes_that_are_timed)
 }
 END_TEST
 
+/* One step, as programs that go step by step take it. */
+START_TEST(same_bits_for_1_2_3_5_and_8_workers_for_single_steps)
+{
+    static const int sizes[][3] = {
+        { 1, 64, 128 }, { 1, 70, 333 }, { 2, 40, 200 }, { 13, 64, 150 }, { 40, 90, 330 }
+    };
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        for (int cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
+            assert_same_bits(
+                "one step",
+                (size){ { .cell = (tg_cell)cell }, 1, sizes[k][0], sizes[k][1], sizes[k][2], false },
+                (const int[]){ 2, 3, 5, 8 }, 4, false);
+}
+END_TEST
+
 START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes)
 {
     const uint64_t key = tg__random_key(5, "sizes");
@@ -150,4 +165,5 @@ END_TEST
 
 TG_TEST_MAIN("layers/rnn workers", same_bits_for_any_number_of_workers_and_on_every_repeat,
              same_bits_for_1_2_3_5_and_8_workers_at_sizes_that_are_timed,
+             same_bits_for_1_2_3_5_and_8_workers_for_single_steps,
              same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes)

@@ -2,7 +2,7 @@
 # test.sh [--slow] [--sanitize] [--aarch64]: installs what is missing, builds, and runs the tests.
 #   --slow      also the long ones: training on the shipped data sets, endurance
 #   --sanitize  also the fast ones under the address and undefined-behaviour sanitizers
-#   --aarch64   also the fast ones built for 64-bit ARM, in QEMU: takes half an hour
+#   --aarch64   also the fast ones built for 64-bit ARM, in QEMU: takes forty minutes
 # Exits with 0 only if everything passed. The last line says how many did.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."

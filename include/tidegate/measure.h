@@ -1,6 +1,6 @@
 /* tidegate/measure.h -- what this machine can do, to judge speed by.
  *
- * They use all threads of the context, take a third of a second or more, and give the best of several tries.
+ * The functions use all threads of the context, take a third of a second or more, and give the best of several tries.
  * 0: the context failed. */
 #ifndef TIDEGATE_MEASURE_H
 #define TIDEGATE_MEASURE_H

@@ -122,9 +122,7 @@ static void *worker_main(void *argument)
             do_pieces(t, w->number);
             atomic_fetch_sub(&t->inside, 1);
             /* This job is used up for us: wait until it is closed, then for the next. */
-            for (int k = 1; atomic_load(&t->job) == seen && !atomic_load(&t->quit); k++) {
-                wait_a_moment(k);
-            }
+            for (int k = 1; atomic_load(&t->job) == seen && !atomic_load(&t->quit); k++) wait_a_moment(k);
             seen++;
         } else {
             atomic_fetch_sub(&t->inside, 1);

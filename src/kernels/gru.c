@@ -43,7 +43,7 @@ int tg__sweep_blocks(int B)
     return blocks < 2 && B >= 16 ? 2 : blocks;
 }
 
-bool tg__sweep_packs(const sequence *q) { return q->steps > 1; }
+bool tg__sweep_packs(const sequence *q) { return q->steps > 1 || q->B > 1; }
 
 int tg__sweep_rows(const sequence *q, int t, int first, int last)
 {
@@ -56,7 +56,8 @@ size_t tg__gru_panels_room(gru_shape s) { return tg__sweep_packs(s.sequence) ? t
 /* ---- how a sweep is shared out ---- */
 
 /* By rows where everybody gets enough of them to make good use of each weight read, and all weights fit a worker's own
- * cache; else by units, where a phase is long enough to be worth a meeting. */
+ * cache, or where rows give more workers something to do; else by units, where a phase is long enough to be worth a
+ * meeting. Not at all where OpenBLAS multiplies, whose bits may depend on how many columns it is given. */
 static void share_out(sweep *w, int threads)
 {
     enum { ROWS_ENOUGH = 8, PANELS_ENOUGH = 2 };
@@ -71,8 +72,9 @@ static void share_out(sweep *w, int threads)
     if (groups < 1) groups = 1;
     const bool by_rows =
         groups > slices || (groups == slices && weights * sizeof(tg_real) <= OWN_CACHE) || slices < 2;
-    w->groups = by_rows ? groups : 1;
-    w->slices = by_rows ? 1 : slices;
+    const bool ours = w->cell.g.panels || (B == 1 && w->cell.g.b == NORMAL);
+    w->groups = ours && by_rows ? groups : 1;
+    w->slices = ours && !by_rows ? slices : 1;
 }
 
 static void rows_of_a_worker(void *argument, int group)

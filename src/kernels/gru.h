@@ -54,7 +54,7 @@ void tg__gru_bias_gradients(tg_context *cx, int N, int H, bool reset_after, gru_
  * two blocks where there are 16 rows. A function of B alone. */
 int tg__sweep_blocks(int B);
 
-/* Does packing pay? It costs about one step. */
+/* Does packing pay? It costs about one step of one row: not for that alone. */
 bool tg__sweep_packs(const sequence *q);
 
 /* Rows of block [first, last) that run at step t. */

@@ -21,7 +21,7 @@ typedef struct product {
     tg_real *C;
     int C_stride;
     tg_real *strips, *panels; /* of a block, packed */
-    int pack_strips, pack_panels;
+    bool pack_strips;
 } product;
 
 typedef struct span {
@@ -75,8 +75,7 @@ static void pack_piece(void *argument, int piece)
     const int strip_pieces = p->pack_strips ? tg__pieces(p->m, height * PACKED) : 0;
     if (piece < strip_pieces) {
         const int i = piece * height * PACKED, rows = p->m - i < height * PACKED ? p->m - i : height * PACKED;
-        tg__simd()->pack_strips(p->a == TRANSPOSED, rows, p->k, element(p->a, p->A, p->A_stride, i, 0),
-                                p->A_stride, strip(p, i));
+        tg__simd()->pack_strips(rows, p->k, p->A + i, p->A_stride, strip(p, i));
     } else {
         const int j = (piece - strip_pieces) * width * PACKED,
                   columns = p->n - j < width * PACKED ? p->n - j : width * PACKED;
@@ -128,12 +127,12 @@ static void multiply_packed(tg_context *cx, const product *all)
     arena *room = &cx->packed;
     tg__arena_reset(room);
     product p = *all;
-    p.strips = tg__arena_take(room, all->a == NORMAL ? 1
-                                                     : slices_room(at_most(all->m, M_BLOCK), simd->strip_rows,
-                                                                   simd->strip_lanes, k_most));
+    if (all->a == TRANSPOSED)
+        p.strips = tg__arena_take(
+            room, slices_room(at_most(all->m, M_BLOCK), simd->strip_rows, simd->strip_lanes, k_most));
     p.panels = tg__arena_take(
         room, slices_room(at_most(all->n, N_BLOCK), simd->panel_columns, simd->panel_columns, k_most));
-    if (!p.strips || !p.panels) return;
+    if (room->cx->status) return;
     for (int i = 0; i < m_blocks; i++)
         for (int h = 0; h < k_blocks; h++)
             for (int j = 0; j < n_blocks; j++) {

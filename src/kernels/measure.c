@@ -33,9 +33,10 @@ static void add_up(void *argument, int piece)
 
 double tg_measure_multiply_adds(tg_context *cx)
 {
-    static _Thread_local worker_sum sum[MOST_THREADS];
+    worker_sum sum[MOST_THREADS] = { 0 };
     const int threads = cx->threads < MOST_THREADS ? cx->threads : MOST_THREADS;
     double best = 0;
+    if (cx->status) return 0;
     const double start = now();
     for (int k = 0; k < TRIES || now() - start < LONG_ENOUGH; k++) {
         double done = 0;
@@ -45,7 +46,7 @@ double tg_measure_multiply_adds(tg_context *cx)
         for (int i = 0; i < threads; i++) done += sum[i].done;
         if (2 * done / seconds > best) best = 2 * done / seconds;
     }
-    return cx->status ? 0 : best;
+    return best;
 }
 
 double tg_measure_product(tg_context *cx, int n)
@@ -91,7 +92,7 @@ static void read_piece(void *argument, int piece)
 
 double tg_measure_reading(tg_context *cx, size_t bytes)
 {
-    static _Thread_local worker_sum sum[MOST_THREADS];
+    worker_sum sum[MOST_THREADS] = { 0 };
     const size_t numbers = bytes / sizeof(tg_real) + 1;
     tg_real *x = cx->status ? NULL : tg__allocate(cx, tg__bytes(numbers, sizeof *x));
     double best = 0;

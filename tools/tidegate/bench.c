@@ -32,7 +32,7 @@ static const command bench_command = {
     "[options]",
     "Times the training step of a recurrent layer (forward, backward to its inputs, its first state and\n"
     "all weights, and a step of SGD), and steps of one row with the state carried along. Medians.\n"
-    "peak: multiply-adds in registers; product: matrices of 2048 x 2048; reading: as many bytes as the "
+    "peak: multiply-adds in registers; product: matrices of 1024 x 1024; reading: as many bytes as the "
     "weights\nhave, by all threads. memory: numbers that the tape took, a unit of a token.",
     options,
     0,
@@ -206,7 +206,7 @@ int command_bench(int argc, char *argv[])
         if (!read_size(s.sizes.text[k], &sizes[k])) return EXIT_FAILED;
 
     tg_context *cx = new_context(0, (int)s.threads);
-    const double peak = tg_measure_multiply_adds(cx), product = tg_measure_product(cx, 2048);
+    const double peak = tg_measure_multiply_adds(cx), product = tg_measure_product(cx, PRODUCT_ROWS);
     if (!tg_context_ok(cx)) {
         const int result = fail_context(cx);
         tg_context_free(cx);

@@ -1,7 +1,6 @@
 /* tools/tidegate/doctor.c -- tidegate doctor: how this machine is used, and what could be better. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -26,34 +25,6 @@ static void processor_name(char *name, size_t bytes)
     if (f) fclose(f);
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* 10^9 floating-point operations a second of (N,N) times (N,N), by way of a linear layer; 0: it failed. */
-static double product_speed(tg_context *cx)
-{
-    enum { N = 768, REPEATS = 5 };
-    static tg_real x[N * N];
-    tg_params *ps = tg_params_new(cx);
-    tg_linear *layer = tg_linear_new(ps, "product", N, N, NULL);
-    tg_tape *tape = tg_tape_new(cx);
-    double best = 0;
-    for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (tg_real)tg_random_uniform(cx, "doctor", 0, i);
-    for (int k = 0; k <= REPEATS; k++) {
-        tg_tape_begin(tape, TG_EVAL);
-        tg_tensor *input = tg_input(tape, 2, (int[]){ N, N }, x);
-        const double begin = seconds_now();
-        tg_linear_run(layer, tape, input);
-        const double speed = 2.0 * N * N * N / (seconds_now() - begin) / 1e9;
-        if (k > 0 && speed > best) best = speed; /* the first warms up */
-    }
-    return tg_context_ok(cx) ? best : 0;
-}
-
 int command_doctor(int argc, char *argv[])
 {
     const char *none[1];
@@ -69,7 +40,7 @@ int command_doctor(int argc, char *argv[])
     }
     processor_name(processor, sizeof processor);
     const char *advice = tg_blas_advice();
-    const double speed = product_speed(cx);
+    const double speed = tg_measure_product(cx, PRODUCT_ROWS) * 1e-9;
     printf("tidegate         %s, %d-bit numbers\n", tg_version(), 8 * (int)sizeof(tg_real));
     printf("processor        %s\n", processor);
     printf("cores            %ld here, %d threads in use\n", sysconf(_SC_NPROCESSORS_ONLN),

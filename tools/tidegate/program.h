@@ -38,6 +38,8 @@ void warn(const char *format, ...) TG_PRINTF(1, 2);
 int finish_output(int result);
 /* text on stdout. escape: control characters (C0, DEL, C1) are shown, as \x1b, not sent. */
 void put_text(const char *text, bool escape);
+/* Matrices of so many rows and columns stand for the best product. */
+enum { PRODUCT_ROWS = 1024 };
 /* A context with the library's warnings on stderr. */
 tg_context *new_context(uint64_t seed, int threads);
 

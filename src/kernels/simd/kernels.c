@@ -75,15 +75,11 @@ static void pack_panels(bool transposed, int k, int n, const tg_real *B, int str
             pack_rows(WIDTH, k, n - j, B + j, (size_t)stride, panels);
 }
 
-static void pack_strips(bool transposed, int m, int k, const tg_real *A, int stride, tg_real *strips)
+static void pack_strips(int m, int k, const tg_real *A, int stride, tg_real *strips)
 {
     for (int i = 0; i < m; i += TILE, strips += (size_t)k * LANES)
-        if (transposed)
-            pack_rows(LANES, k, m - i, A + i, (size_t)stride,
-                      strips); /* and the rows after them: nobody reads those */
-        else
-            pack_columns(LANES, k, m - i < TILE ? m - i : TILE, A + (size_t)i * (size_t)stride,
-                         (size_t)stride, strips);
+        pack_rows(LANES, k, m - i, A + i, (size_t)stride,
+                  strips); /* and the rows after them: nobody reads those */
 }
 
 /* C (rows, panels * WIDTH), of which n columns are there. Element (i,p) of A lies at i * row + p * step, row p of a panel
@@ -100,8 +96,8 @@ INLINE void tile(const int rows, const int panels, int n, int k, const tg_real *
         __builtin_prefetch(C + (size_t)i * (size_t)C_stride, 1);
         __builtin_prefetch(C + (size_t)i * (size_t)C_stride + WIDTH - 1, 1);
     }
-#pragma GCC                                                                                                  \
-    unroll 4 /* leaves room for others on a core that two threads share: fewer instructions for each sum */
+    /* four k at a time: fewer instructions for each sum leave room for others on a core that two threads share */
+#pragma GCC unroll 4
     for (int p = 0; p < k; p++, B += width, A += step) {
         vec b[2 * MOST_PANELS];
 #pragma GCC unroll 8

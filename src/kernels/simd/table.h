@@ -49,9 +49,10 @@ typedef struct simd_table {
      * of what is stored, (n,k). */
     int panel_columns;
     void (*pack_panels)(bool transposed, int k, int n, const tg_real *B, int stride, tg_real *panels);
-    /* A (m,k) in strips of that many rows, each stored column after column, in so many places; the rest alike */
+    /* The transpose of what is stored, A (k,m), in strips of that many of its columns, each stored row after row, in so
+     * many places */
     int strip_rows, strip_lanes;
-    void (*pack_strips)(bool transposed, int m, int k, const tg_real *A, int stride, tg_real *strips);
+    void (*pack_strips)(int m, int k, const tg_real *A, int stride, tg_real *strips);
 
     /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B in panels. */
     void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
