@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,37 +55,45 @@ static void wait_a_moment(int k)
     if (k % SPINS == 0) sched_yield(); /* the worker we wait for may need this core */
 }
 
+enum { CACHE_LINE = 64 };
+
+/* Number 0 is the caller. Each has a range of a job's pieces, the same in jobs alike, so that it finds in its own
+ * cache what it left there; whoever is through with it goes on with the others'. */
+typedef struct worker {
+    _Alignas(CACHE_LINE) atomic_int next;
+    int end, number;
+    team *team;
+    pthread_t thread;
+} worker;
+
 /* A job is announced by a new number in `job`. Workers enter by counting themselves into `inside`,
  * and only then look whether the job is still the one they saw; the caller closes the job (odd
- * number) and waits until nobody is inside before it announces the next. Pieces are handed out by
- * `next`. So a worker that is late, or asleep, costs nothing. */
+ * number) and waits until nobody is inside before it announces the next. So a worker that is late, or asleep, costs
+ * nothing. */
 struct team {
     tg_context *cx;
     pid_t process; /* after a fork the threads are gone */
-    int started;   /* threads beside the caller */
-    pthread_t *thread;
+    int workers;   /* with the caller */
+    worker *worker;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     atomic_uint job; /* even: open, odd: closed */
     atomic_int inside, sleeping;
     atomic_bool quit;
-    atomic_int next, done;
+    atomic_int done;
     atomic_uint_least64_t worked; /* bit k: worker k has done a piece */
 
     void (*work)(void *, int);
     void *argument;
-    int pieces;
 };
-
-typedef struct worker {
-    team *team;
-    int number; /* 0 is the caller */
-} worker;
 
 static void do_pieces(team *t, int number)
 {
     int done = 0;
-    for (int piece; (piece = atomic_fetch_add(&t->next, 1)) < t->pieces; done++) t->work(t->argument, piece);
+    for (int k = 0; k < t->workers; k++) {
+        worker *w = &t->worker[(number + k) % t->workers];
+        for (int piece; (piece = atomic_fetch_add(&w->next, 1)) < w->end; done++) t->work(t->argument, piece);
+    }
     if (!done) return;
     atomic_fetch_or(&t->worked, (uint_least64_t)1 << (number & 63));
     atomic_fetch_add(&t->done, done);
@@ -138,15 +148,15 @@ static void team_stop(team *t)
         atomic_store(&t->quit, true);
         pthread_cond_broadcast(&t->wake);
         pthread_mutex_unlock(&t->lock);
-        for (int i = 0; i < t->started; i++) pthread_join(t->thread[i], NULL);
+        for (int i = 1; i < t->workers; i++) pthread_join(t->worker[i].thread, NULL);
         pthread_mutex_destroy(&t->lock);
         pthread_cond_destroy(&t->wake);
     }
-    t->started = 0;
+    t->workers = 1;
 }
 
 /* Threads of ours take no signals: those belong to the host. */
-static void team_start(team *t, worker *w, int threads)
+static void team_start(team *t, int threads)
 {
     sigset_t all, before;
     pthread_mutex_init(&t->lock, NULL);
@@ -158,9 +168,11 @@ static void team_start(team *t, worker *w, int threads)
     t->process = getpid();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (t->started = 0; t->started < threads - 1; t->started++) {
-        w[t->started] = (worker){ t, t->started + 1 };
-        if (pthread_create(&t->thread[t->started], NULL, worker_main, &w[t->started])) break;
+    for (t->workers = 1; t->workers < threads; t->workers++) {
+        worker *w = &t->worker[t->workers];
+        w->team = t;
+        w->number = t->workers;
+        if (pthread_create(&w->thread, NULL, worker_main, w)) break;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
@@ -170,18 +182,20 @@ static team *team_of(tg_context *cx)
 {
     if (cx->threads < 2) return NULL;
     team *t = cx->team;
-    const size_t extra = (size_t)cx->threads - 1;
+    const size_t workers = (size_t)cx->threads;
     if (t && t->process == getpid()) return t;
     if (!t) {
         if (cx->status) return NULL;
-        t = cx->config.allocate(cx->config.allocator_user,
-                                sizeof *t + extra * (sizeof(pthread_t) + sizeof(worker)));
+        t = cx->config.allocate(cx->config.allocator_user, sizeof *t + CACHE_LINE + workers * sizeof(worker));
         if (!t) return NULL;
-        *t = (team){ .cx = cx };
-        t->thread = (pthread_t *)(void *)(t + 1);
+        memset(t, 0, sizeof *t);
+        t->cx = cx;
+        char *room = (char *)(t + 1);
+        t->worker = (worker *)(void *)(room + (CACHE_LINE - (uintptr_t)room % CACHE_LINE));
+        memset(t->worker, 0, workers * sizeof(worker));
         cx->team = t;
     }
-    team_start(t, (worker *)(void *)(t->thread + extra), cx->threads);
+    team_start(t, cx->threads);
     return t;
 }
 
@@ -201,15 +215,18 @@ void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *a
 {
     const unsigned mode = flush_denormals();
     team *t = pieces > 1 ? team_of(cx) : NULL;
-    if (!t || !t->started) {
+    if (!t || t->workers < 2) {
         for (int piece = 0; piece < pieces; piece++) work(argument, piece);
         restore_mode(mode);
         return;
     }
     t->work = work;
     t->argument = argument;
-    t->pieces = pieces;
-    atomic_store(&t->next, 0);
+    for (int k = 0; k < t->workers; k++) {
+        atomic_store_explicit(&t->worker[k].next, (int)tg__piece_start(pieces, t->workers, k),
+                              memory_order_relaxed);
+        t->worker[k].end = (int)tg__piece_start(pieces, t->workers, k + 1);
+    }
     atomic_store(&t->done, 0);
     atomic_fetch_add(&t->job, 1); /* open */
     if (atomic_load(&t->sleeping)) {
@@ -249,7 +266,6 @@ void tg__team_ranges(tg_context *cx, size_t n, size_t most, void (*work)(void *,
  *
  * A piece is claimed, then finished; both count phases, each on a cache line of its own: claims are touched by the
  * piece's worker alone, unless others give up waiting for it. */
-enum { CACHE_LINE = 64 };
 
 typedef struct turn {
     _Alignas(CACHE_LINE) atomic_int claimed;  /* phases that somebody has begun, or done */
