@@ -56,7 +56,15 @@ typedef struct sweep {
     const attention_gru_run *r;
     const attention_gru_backward *b;
     int blocks;
+    gru_strips strips;
 } sweep;
+
+static sweep sweep_of(tg_context *cx, const attention_gru *m, const attention_gru_run *r,
+                      const attention_gru_backward *b)
+{
+    const int B = r->sequence->B, blocks = tg__sweep_blocks(B);
+    return (sweep){ m, r, b, blocks, tg__gru_strips(cx, &m->cell, blocks, tg__pieces(B, blocks)) };
+}
 
 /* `rows` rows from `first` on look at their sentences: queries (rows,D) of tokens from `token` on. */
 static void look(const attention_gru_run *r, int first, int rows, int token, const tg_real *query)
@@ -84,8 +92,10 @@ static void attentional_vector(const attention_gru *m, const attention_gru_run *
     if (m->s.feeds) memcpy(r->u + at(first, R), u, at(rows, R) * sizeof *u);
 }
 
-static void forward_step(const attention_gru *m, const attention_gru_run *r, int first, int rows, int token)
+static void forward_step(const sweep *w, int block, int first, int rows, int token)
 {
+    const attention_gru *m = w->m;
+    const attention_gru_run *r = w->r;
     const int H = m->s.H, D = r->memory.D;
     tg_real *h = r->h + at(first, H), *gates = r->saved.gates + at(token, 3 * H), *y = r->y + at(token, H);
     if (!m->s.R) {
@@ -103,7 +113,8 @@ static void forward_step(const attention_gru *m, const attention_gru_run *r, int
                              .y_stride = H,
                              .gates = gates,
                              .q = r->saved.q ? r->saved.q + at(token, H) : NULL,
-                             .rh = r->saved.rh ? r->saved.rh + at(token, H) : NULL });
+                             .rh = r->saved.rh ? r->saved.rh + at(token, H) : NULL,
+                             .strips = tg__gru_strips_of(w->strips, block) });
     memcpy(h, y, at(rows, H) * sizeof *h);
     if (m->s.R) {
         look(r, first, rows, token, y);
@@ -119,13 +130,13 @@ static void forward_block(void *argument, int block)
               last = (int)tg__piece_start(q->B, w->blocks, block + 1);
     for (int t = 0; t < q->steps; t++) {
         const int rows = tg__sweep_rows(q, t, first, last);
-        if (rows) forward_step(w->m, w->r, first, rows, q->offset[t] + first);
+        if (rows) forward_step(w, block, first, rows, q->offset[t] + first);
     }
 }
 
 void tg__attention_gru_forward(tg_context *cx, const attention_gru *m, const attention_gru_run *r)
 {
-    sweep w = { .m = m, .r = r, .blocks = tg__sweep_blocks(r->sequence->B) };
+    sweep w = sweep_of(cx, m, r, NULL);
     tg__team_run(cx, w.blocks, forward_block, &w);
 }
 
@@ -186,7 +197,8 @@ static void backward_step(const sweep *w, int block, int first, int rows, int to
                                       .dy = b->dy + at(token, H),
                                       .y_stride = H,
                                       .dh = dh,
-                                      .drh = b->drh + at(first, H) });
+                                      .drh = b->drh + at(first, H),
+                                      .strips = tg__gru_strips_of(w->strips, block) });
     if (!m->s.R) {
         tg_real *dquery = b->dquery + at(token, D);
         tg__matrix_product(&m->W_f, rows, gates, 3 * H, 1, dc, M);
@@ -213,6 +225,6 @@ static void backward_block(void *argument, int block)
 void tg__attention_gru_backward(tg_context *cx, const attention_gru *m, const attention_gru_run *r,
                                 const attention_gru_backward *b)
 {
-    sweep w = { .m = m, .r = r, .b = b, .blocks = tg__sweep_blocks(r->sequence->B) };
+    sweep w = sweep_of(cx, m, r, b);
     tg__team_run(cx, w.blocks, backward_block, &w);
 }

@@ -19,6 +19,7 @@
 
 typedef struct share { /* of a worker: rows row, row + step, ... below last_row; units first ... end-1 */
     int row, last_row, step, first, end;
+    tg_real *strips; /* its scratch */
 } share;
 
 typedef struct sweep {
@@ -31,6 +32,7 @@ typedef struct sweep {
     const tg_real *y_before; /* y, as it is read */
     tg_real *y, *dh, *drh;
     gru_saved saved;
+    gru_strips strips;
 } sweep;
 
 static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
@@ -81,7 +83,12 @@ static void rows_of_a_worker(void *argument, int group)
 {
     const sweep *w = argument;
     const int B = w->s.sequence->B;
-    share mine = { .row = group, .last_row = B, .step = w->groups, .first = 0, .end = w->s.H };
+    share mine = { .row = group,
+                   .last_row = B,
+                   .step = w->groups,
+                   .first = 0,
+                   .end = w->s.H,
+                   .strips = tg__gru_strips_of(w->strips, group) };
     if (w->s.sequence->full) {
         mine.row = (int)tg__piece_start(B, w->groups, group);
         mine.last_row = (int)tg__piece_start(B, w->groups, group + 1);
@@ -96,15 +103,19 @@ static void units_of_a_worker(void *argument, int phase, int slice)
     const int H = w->s.H, columns = tg__simd()->panel_columns, panels = tg__pieces(H, columns),
               first = columns * (int)tg__piece_start(panels, w->slices, slice),
               end = columns * (int)tg__piece_start(panels, w->slices, slice + 1);
-    w->phase(
-        w, phase,
-        (share){
-            .row = 0, .last_row = w->s.sequence->B, .step = 1, .first = first, .end = end < H ? end : H });
+    w->phase(w, phase,
+             (share){ .row = 0,
+                      .last_row = w->s.sequence->B,
+                      .step = 1,
+                      .first = first,
+                      .end = end < H ? end : H,
+                      .strips = tg__gru_strips_of(w->strips, slice) });
 }
 
 static void run_sweep(tg_context *cx, sweep *w)
 {
     share_out(w, cx->threads);
+    w->strips = tg__gru_strips(cx, &w->cell, w->groups * w->slices, tg__pieces(w->s.sequence->B, w->groups));
     if (w->slices > 1)
         tg__team_phases(cx, w->phases, w->slices, units_of_a_worker, w);
     else
@@ -146,7 +157,8 @@ static bool rows_of(const sweep *w, int t, lot which, share mine, gru_part *part
                      .rh = w->saved.rh ? w->saved.rh + at(token, H) : NULL,
                      .dy = w->dy ? w->dy + at(token, w->s.y_stride) : NULL,
                      .dh = w->dh ? w->dh + at(first, H) : NULL,
-                     .drh = w->drh ? w->drh + at(first, H) : NULL };
+                     .drh = w->drh ? w->drh + at(first, H) : NULL,
+                     .strips = mine.strips };
     return true;
 }
 
@@ -246,7 +258,9 @@ static void gather_step(void *argument, int t)
     for (lot which = GO_ON; which < LOTS; which++) {
         gru_part part;
         gru_step s;
-        if (!rows_of(g->w, t, which, (share){ 0, q->B, 1, 0, H }, &part, &s)) continue;
+        if (!rows_of(g->w, t, which, (share){ .row = 0, .last_row = q->B, .step = 1, .first = 0, .end = H },
+                     &part, &s))
+            continue;
         tg_real *to = g->h_before + (s.gates - g->w->saved.gates) / 3;
         for (int i = 0; i < part.rows; i++)
             memcpy(to + at(i, H), s.h_before + at(i, s.h_stride), (size_t)H * sizeof *to);

@@ -2,6 +2,8 @@
  * docs/gradients.md. */
 #include "kernels/gru_cell.h"
 
+#include "core/context.h"
+
 static matrix packed(tg_context *cx, transposed direction, int k, int n, const tg_real *W, int stride,
                      tg_real **room)
 {
@@ -31,11 +33,25 @@ gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_af
     return c;
 }
 
-/* C += A m, or C = A m, of the part's rows and units; strides are those of an array's rows. */
-static void product(const matrix *m, gru_part p, const tg_real *A, int A_stride, int keep, tg_real *C,
-                    int C_stride)
+gru_strips tg__gru_strips(tg_context *cx, const gru_cell *c, int workers, int rows)
 {
-    tg__matrix_product_columns(m, p.first, p.end, p.rows, A, p.step * A_stride, keep, C, p.step * C_stride);
+    gru_strips s = { .each = tg__left_room(rows, 2 * c->H) };
+    if (!c->g.panels || !s.each) return s;
+    tg__arena_reset(&cx->packed);
+    s.all = tg__arena_take(&cx->packed, (size_t)workers * s.each * sizeof *s.all);
+    return s;
+}
+
+/* The part's rows of A (.,k), for products; strides are those of an array's rows. */
+static left_matrix rows_of(gru_part p, gru_step s, int k, const tg_real *A, int stride)
+{
+    return tg__left(p.rows, k, A, p.step * stride, s.strips);
+}
+
+/* C += A m, or C = A m, of the part's rows and units. */
+static void product(const matrix *m, gru_part p, left_matrix A, int keep, tg_real *C, int C_stride)
+{
+    tg__matrix_product_columns(m, p.first, p.end, p.rows, A, keep, C, p.step * C_stride);
 }
 
 /* The units of a part a block at a time: what a product gives is still in the cache when it is used. A matrix that is
@@ -58,19 +74,21 @@ void tg__gru_forward_phase(const gru_cell *c, int phase, gru_part all, gru_step 
 {
     const int H = c->H;
     const size_t h_stride = (size_t)s.h_stride, y_stride = (size_t)s.y_stride;
+    const left_matrix A =
+        phase == 0 ? rows_of(all, s, H, s.h_before, s.h_stride) : rows_of(all, s, H, s.rh, H);
     for (gru_part p = no_block(all); next_block(c, all, &p);) {
         if (phase == 0) { /* z and r:  + h(t-1) W_hz, + h(t-1) W_hr */
-            product(&c->z, p, s.h_before, s.h_stride, 1, s.gates, 3 * H);
-            product(&c->r, p, s.h_before, s.h_stride, 1, s.gates + H, 3 * H);
+            product(&c->z, p, A, 1, s.gates, 3 * H);
+            product(&c->r, p, A, 1, s.gates + H, 3 * H);
         }
         if (c->reset_after) { /* q = h(t-1) W_hg */
-            product(&c->g, p, s.h_before, s.h_stride, 0, s.q, H);
+            product(&c->g, p, A, 0, s.q, H);
             tg__simd()->gru_output_reset_after(p, c->w.b, c->w.b_h, s.gates, s.q, s.h_before, h_stride, s.y,
                                                y_stride);
         } else if (phase == 0) {
             tg__simd()->gru_update_and_reset(p, c->w.b, s.h_before, h_stride, s.gates, s.rh);
         } else { /* g:  + (r * h(t-1)) W_hg */
-            product(&c->g, p, s.rh, H, 1, s.gates + 2 * H, 3 * H);
+            product(&c->g, p, A, 1, s.gates + 2 * H, 3 * H);
             tg__simd()->gru_output(p, c->w.b, s.gates, s.h_before, h_stride, s.y, y_stride);
         }
     }
@@ -95,8 +113,9 @@ void tg__gru_backward_phase(const gru_cell *c, int phase, gru_part all, gru_step
     } else if (phase == 0) {
         tg__simd()->gru_backward_output(all, s.h_before, h_stride, s.gates, s.dh);
     } else {
+        const left_matrix dg = rows_of(all, s, H, s.gates + 2 * H, 3 * H);
         for (gru_part p = no_block(all); next_block(c, all, &p);) { /* d(r * h(t-1)) = dg W_hg' */
-            product(&c->g, p, s.gates + 2 * H, 3 * H, 0, s.drh, H);
+            product(&c->g, p, dg, 0, s.drh, H);
             tg__simd()->gru_backward_reset(p, s.h_before, h_stride, s.drh, s.gates, s.dh);
         }
     }
@@ -106,9 +125,9 @@ void tg__gru_backward_products(const gru_cell *c, gru_part p, gru_step s)
 {
     const int H = c->H;
     /* dh(t-1) += dz W_hz' + dr W_hr' */
-    product(&c->zr, p, s.gates, 3 * H, 1, s.dh, H);
+    product(&c->zr, p, rows_of(p, s, 2 * H, s.gates, 3 * H), 1, s.dh, H);
     /* dh(t-1) += dq W_hg' */
-    if (c->reset_after) product(&c->g, p, s.q, H, 1, s.dh, H);
+    if (c->reset_after) product(&c->g, p, rows_of(p, s, H, s.q, H), 1, s.dh, H);
 }
 
 void tg__gru_step(const gru_cell *c, int rows, gru_step s)

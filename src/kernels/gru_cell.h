@@ -41,6 +41,18 @@ gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_af
                       tg_real *room);
 size_t tg__gru_cell_room(int H);
 
+/* Scratch of the workers of a sweep, for gru_step's strips, until the next product by the team. NULL where there is
+ * nothing to pack. */
+typedef struct gru_strips {
+    tg_real *all;
+    size_t each;
+} gru_strips;
+gru_strips tg__gru_strips(tg_context *cx, const gru_cell *c, int workers, int rows);
+static inline tg_real *tg__gru_strips_of(gru_strips s, int worker)
+{
+    return s.all ? s.all + (size_t)worker * s.each : NULL;
+}
+
 /* The arrays of one step, each at the first row of the part that is to be done. */
 typedef struct gru_step {
     const tg_real *h_before; /* h(t-1), with h_stride */
@@ -51,6 +63,7 @@ typedef struct gru_step {
     tg_real *rh;    /* (rows,H): r * h(t-1); reset-before only, forward only */
     const tg_real *dy; /* dL/dy(t), with y_stride, added to dh; or NULL; backward only */
     tg_real *dh, *drh; /* (rows,H): dL/dh(t), then dL/dh(t-1); scratch; backward only */
+    tg_real *strips;   /* a worker's scratch, or NULL */
 } gru_step;
 
 /* Phase 0, and 1 with reset before. p.first is a multiple of tg__simd()->panel_columns. */

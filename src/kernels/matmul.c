@@ -1,8 +1,9 @@
 /* kernels/matmul.c -- matrix products by the team: our own where there are vectors for it, else OpenBLAS.
  *
- * Our own packs B, and A if it is transposed, once for all threads (OpenBLAS called piece by piece packs both anew in
- * each), a block of both at a time, so that the packed blocks stay in the cache that the threads share; then each piece
- * of C is a product of some rows of A and panels of B. The order in which a number of C is summed depends on k alone: so
+ * Our own packs B in panels, a block at a time (OpenBLAS called piece by piece packs both operands anew in each). Many rows
+ * of A are shared out among the workers as they stand. Few rows, and A transposed, are packed in strips first, and the
+ * columns are shared out: then nobody but the worker that packed a panel reads it, and what one core wrote is read by
+ * another five times as slowly as from its own cache. The order in which a number of C is summed depends on k alone: so
  * the grid of pieces could be anything without changing a bit. */
 #include "kernels/matmul.h"
 
@@ -20,8 +21,8 @@ typedef struct product {
     int A_stride, B_stride, keep;
     tg_real *C;
     int C_stride;
-    tg_real *strips, *panels; /* of a block, packed */
-    bool pack_strips;
+    tg_real *strips, *panels; /* of a block, packed; strips NULL: A is read as it stands */
+    int packing;              /* pieces */
 } product;
 
 typedef struct span {
@@ -56,78 +57,97 @@ enum {
     K_BLOCK = 1536,
     PIECE_ROWS = 96,
     PIECE_COLUMNS = 512,
-    PACKED = 8,
     MANY_PIECES = 32
 };
 
-/* Where row i, the first of its strip, is packed. */
-static tg_real *strip(const product *p, int i)
-{
-    const simd_table *simd = tg__simd();
-    return p->strips + (size_t)(i / simd->strip_rows) * (size_t)simd->strip_lanes * (size_t)p->k;
-}
+static tg_real *panel(const product *p, int column) { return p->panels + (size_t)column * (size_t)p->k; }
 
-/* Packs PACKED strips or panels. */
-static void pack_piece(void *argument, int piece)
+static void pack_strips(void *argument, int piece)
 {
     const product *p = argument;
-    const int height = tg__simd()->strip_rows, width = tg__simd()->panel_columns;
-    const int strip_pieces = p->pack_strips ? tg__pieces(p->m, height * PACKED) : 0;
-    if (piece < strip_pieces) {
-        const int i = piece * height * PACKED, rows = p->m - i < height * PACKED ? p->m - i : height * PACKED;
-        tg__simd()->pack_strips(rows, p->k, p->A + i, p->A_stride, strip(p, i));
-    } else {
-        const int j = (piece - strip_pieces) * width * PACKED,
-                  columns = p->n - j < width * PACKED ? p->n - j : width * PACKED;
-        tg__simd()->pack_panels(p->b == TRANSPOSED, p->k, columns, element(p->b, p->B, p->B_stride, 0, j),
-                                p->B_stride, p->panels + (size_t)j * (size_t)p->k);
-    }
+    const int strips = tg__pieces(p->m, tg__simd()->strip_rows);
+    tg__simd()->pack_strips(p->a == TRANSPOSED, p->m, (int)tg__piece_start(strips, p->packing, piece),
+                            (int)tg__piece_start(strips, p->packing, piece + 1), p->k, p->A, p->A_stride,
+                            p->strips);
 }
 
-static void packed_piece(void *argument, int piece)
+static void pack_columns(const product *p, span columns)
+{
+    tg__simd()->pack_panels(p->b == TRANSPOSED, p->k, columns.end - columns.start,
+                            element(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride,
+                            panel(p, columns.start));
+}
+
+static void pack_panels(void *argument, int piece)
 {
     const product *p = argument;
-    const span rows = part(p->m, p->rows, tg__simd()->strip_rows, piece / p->columns),
-               columns = part(p->n, p->columns, tg__simd()->panel_columns, piece % p->columns);
+    pack_columns(p, part(p->n, p->packing, tg__simd()->panel_columns, piece));
+}
+
+static void multiply_piece(const product *p, span rows, span columns)
+{
     tg_real *C = p->C + (size_t)rows.start * (size_t)p->C_stride + columns.start;
     if (p->bias) start_from_bias(p, rows.end - rows.start, columns, C);
-    const bool stands = p->a == NORMAL; /* then A is read where it is */
-    tg__simd()->deep_product(rows.end - rows.start, columns.end - columns.start, p->k,
-                             stands ? element(p->a, p->A, p->A_stride, rows.start, 0) : strip(p, rows.start),
-                             stands ? p->A_stride : 0, p->panels + (size_t)columns.start * (size_t)p->k,
-                             p->bias ? 1 : p->keep, C, p->C_stride);
+    tg__simd()->panel_product(rows.end - rows.start, columns.end - columns.start, p->k,
+                              p->strips ? p->strips : element(p->a, p->A, p->A_stride, rows.start, 0),
+                              p->strips ? 0 : p->A_stride, panel(p, columns.start), p->bias ? 1 : p->keep, C,
+                              p->C_stride);
 }
 
-/* A block of C, of all k that the packed blocks hold. */
-static void multiply_block(tg_context *cx, product *p)
+static void piece_of_grid(void *argument, int piece)
+{
+    const product *p = argument;
+    multiply_piece(p, part(p->m, p->rows, tg__simd()->strip_rows, piece / p->columns),
+                   part(p->n, p->columns, tg__simd()->panel_columns, piece % p->columns));
+}
+
+static void piece_of_columns(void *argument, int piece)
+{
+    const product *p = argument;
+    const span columns = part(p->n, p->columns, tg__simd()->panel_columns, piece);
+    pack_columns(p, columns);
+    multiply_piece(p, (span){ 0, p->m }, columns);
+}
+
+static int at_most(int n, int most) { return n < most ? n : most; }
+
+/* A block of C, of all k that the packed blocks hold: pieces of columns, whose panels are packed by whoever multiplies with
+ * them, or a grid of pieces that share all panels. */
+static void multiply_block(tg_context *cx, product *p, bool pack_A)
 {
     const simd_table *simd = tg__simd();
-    tg__team_run(cx,
-                 (p->pack_strips ? tg__pieces(p->m, simd->strip_rows * PACKED) : 0) +
-                     tg__pieces(p->n, simd->panel_columns * PACKED),
-                 pack_piece, p);
-    p->rows = tg__pieces(p->m, PIECE_ROWS);
-    p->columns = tg__pieces(p->n, PIECE_COLUMNS);
-    while (p->rows * p->columns < MANY_PIECES && p->n / p->columns >= 4 * simd->panel_columns)
-        p->columns *= 2;
-    tg__team_run(cx, p->rows * p->columns, packed_piece, p);
+    const int strips = tg__pieces(p->m, simd->strip_rows), panels = tg__pieces(p->n, simd->panel_columns);
+    if (pack_A) {
+        p->packing = at_most(strips, MANY_PIECES);
+        tg__team_run(cx, p->packing, pack_strips, p);
+    }
+    if (p->strips) {
+        p->columns = at_most(tg__pieces(panels, 2), MANY_PIECES);
+        tg__team_run(cx, p->columns, piece_of_columns, p);
+    } else {
+        p->packing = at_most(panels, MANY_PIECES);
+        tg__team_run(cx, p->packing, pack_panels, p);
+        p->rows = tg__pieces(p->m, PIECE_ROWS);
+        p->columns = tg__pieces(p->n, PIECE_COLUMNS);
+        tg__team_run(cx, p->rows * p->columns, piece_of_grid, p);
+    }
 }
 
 static size_t slices_room(int n, int width, int lanes, int k)
 {
     return (size_t)tg__pieces(n, width) * (size_t)lanes * (size_t)k * sizeof(tg_real);
 }
-static int at_most(int n, int most) { return n < most ? n : most; }
 
 static void multiply_packed(tg_context *cx, const product *all)
 {
+    enum { FEW_ROWS = 4 * PIECE_ROWS }; /* too few to share panels out by rows */
     const simd_table *simd = tg__simd();
     const int m_blocks = tg__pieces(all->m, M_BLOCK), n_blocks = tg__pieces(all->n, N_BLOCK),
               k_blocks = tg__pieces(all->k, K_BLOCK), k_most = at_most(all->k, K_BLOCK);
     arena *room = &cx->packed;
     tg__arena_reset(room);
     product p = *all;
-    if (all->a == TRANSPOSED)
+    if (all->a == TRANSPOSED || all->m < FEW_ROWS)
         p.strips = tg__arena_take(
             room, slices_room(at_most(all->m, M_BLOCK), simd->strip_rows, simd->strip_lanes, k_most));
     p.panels = tg__arena_take(
@@ -145,8 +165,7 @@ static void multiply_packed(tg_context *cx, const product *all)
                 p.C = all->C + (size_t)rows.start * (size_t)all->C_stride + columns.start;
                 p.bias = all->bias && !h ? all->bias + columns.start : NULL;
                 p.keep = all->keep || h;
-                p.pack_strips = !j && p.a == TRANSPOSED;
-                multiply_block(cx, &p);
+                multiply_block(cx, &p, p.strips && !j);
             }
 }
 
@@ -230,7 +249,7 @@ void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k,
     const simd_table *simd = tg__simd();
     if (m == 1 && a == NORMAL && b == NORMAL)
         multiply_row(cx, &p);
-    else if (simd->deep_product && m >= simd->strip_rows && n >= simd->panel_columns &&
+    else if (simd->large_products && m >= simd->strip_rows && n >= simd->panel_columns &&
              (double)m * n * k >= WORTH_PACKING)
         multiply_packed(cx, &p);
     else

@@ -51,25 +51,41 @@ matrix tg__matrix(tg_context *cx, transposed b, int k, int n, const tg_real *B, 
     return (matrix){ b, k, n, B, B_stride, room };
 }
 
-void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, const tg_real *A, int A_stride,
-                                int keep, tg_real *C, int C_stride)
+size_t tg__left_room(int rows, int k)
+{
+    const simd_table *simd = tg__simd();
+    return rows < simd->strip_pays
+               ? 0
+               : (size_t)tg__pieces(rows, simd->strip_rows) * (size_t)simd->strip_lanes * (size_t)k;
+}
+
+left_matrix tg__left(int rows, int k, const tg_real *A, int stride, tg_real *room)
+{
+    const simd_table *simd = tg__simd();
+    if (!room || rows < simd->strip_pays) return (left_matrix){ A, stride };
+    simd->pack_strips(false, rows, 0, tg__pieces(rows, simd->strip_rows), k, A, stride, room);
+    return (left_matrix){ room, 0 };
+}
+
+void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, left_matrix A, int keep,
+                                tg_real *C, int C_stride)
 {
     const tg_real *B = m->b == NORMAL ? m->B + first : m->B + (size_t)first * (size_t)m->stride;
     const int n = end - first;
     C += first;
     if (m->panels)
-        tg__panels_product(rows, n, m->k, A, A_stride, m->panels + (size_t)first * (size_t)m->k, keep, C,
+        tg__panels_product(rows, n, m->k, A.A, A.stride, m->panels + (size_t)first * (size_t)m->k, keep, C,
                            C_stride);
     else if (rows == 1 && m->b == NORMAL)
-        tg__simd()->row_product(n, m->k, A, B, m->stride, keep, C);
+        tg__simd()->row_product(n, m->k, A.A, B, m->stride, keep, C);
     else
-        tg__matmul_piece(NORMAL, m->b, rows, n, m->k, A, A_stride, B, m->stride, keep, C, C_stride);
+        tg__matmul_piece(NORMAL, m->b, rows, n, m->k, A.A, A.stride, B, m->stride, keep, C, C_stride);
 }
 
 void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_stride, int keep, tg_real *C,
                         int C_stride)
 {
-    tg__matrix_product_columns(m, 0, m->n, rows, A, A_stride, keep, C, C_stride);
+    tg__matrix_product_columns(m, 0, m->n, rows, (left_matrix){ A, A_stride }, keep, C, C_stride);
 }
 
 typedef struct wide_product {

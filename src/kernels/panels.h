@@ -32,13 +32,22 @@ typedef struct matrix {
 /* op(B) (k,n), packed into room (tg__panels_room elements) unless that is NULL. */
 matrix tg__matrix(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride, tg_real *room);
 
+/* A left-hand matrix that is multiplied with several packed ones: in strips (stride 0), or as it stands. */
+typedef struct left_matrix {
+    const tg_real *A;
+    int stride;
+} left_matrix;
+/* room: tg__left_room elements, or NULL: as it stands. */
+left_matrix tg__left(int rows, int k, const tg_real *A, int stride, tg_real *room);
+size_t tg__left_room(int rows, int k);
+
 /* C (rows,n) = A (rows,k) op(B) + keep * C, keep 0 or 1, by the calling thread. */
 void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_stride, int keep, tg_real *C,
                         int C_stride);
 
 /* The same of the columns first ... end-1 alone; first is a multiple of tg__simd()->panel_columns. */
-void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, const tg_real *A, int A_stride,
-                                int keep, tg_real *C, int C_stride);
+void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, left_matrix A, int keep,
+                                tg_real *C, int C_stride);
 
 /* The same by the team, of a packed matrix. bias (n), or NULL: C starts from its rows instead of from 0. A row's result
  * does not depend on how many rows there are. */

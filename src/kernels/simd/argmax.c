@@ -146,12 +146,17 @@ static rounded_row round_row(int n, const tg_real *x, int8_t *q)
     return (rounded_row){ scale, sqrtf(sums[0]), sqrtf(sums[1]) };
 }
 
-/* As a tile of kernels.c computes a number: one chain, in the order of k. */
-static tg_real chain(int k, const tg_real *x, const tg_real *w)
+/* As panel_product of kernels.c computes a number: one chain for each `depth` of k, added to the bias in order. */
+static tg_real chain(int k, int depth, const tg_real *x, const tg_real *w, tg_real bias)
 {
-    tg_real sum = 0;
-    for (int p = 0; p < k; p++) sum = __builtin_fmaf(x[p], w[p], sum);
-    return sum;
+    tg_real all = bias;
+    for (int p = 0; p < k;) {
+        tg_real sum = 0;
+        for (const int end = k - p < depth ? k : p + depth; p < end; p++)
+            sum = __builtin_fmaf(x[p], w[p], sum);
+        all += sum;
+    }
+    return all;
 }
 
 const argmax_table NAME(SIMD) = { WIDTH, DEEP, ZERO, bounds, copy_columns, round_row, chain };

@@ -25,20 +25,23 @@ static void exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y)
 
 /* ---- products with packed matrices ----
  *
- * A tile of the result, up to TILE rows of A times one panel of two vectors, stays in registers while k
- * runs; each number of the result is one chain of fused multiply-adds in the order of k, whatever the
- * tile's height, so a row alone gives the same bits as in a batch. */
+ * A tile of the result, up to TILE rows of A times one panel of two vectors, stays in registers while k runs, DEPTH of k
+ * at a time. A number of the result is one chain of fused multiply-adds for each DEPTH of k, added up in order, whatever
+ * the tile's height: so a row alone gives the same bits as in a batch. */
 #if defined(SIMD_AVX512)
-enum { TILE = 12 };
+enum { TILE = 14, PACK_ROWS = 8, GROUP = 16 };
 #elif defined(SIMD_AVX2)
-enum { TILE = 6 };
+enum { TILE = 6, PACK_ROWS = TILE + 1, GROUP = 1 };
 #elif defined(SIMD_NEON)
-enum { TILE = 8 };
+enum { TILE = 8, PACK_ROWS = TILE + 1, GROUP = 1 };
 #else
-enum { TILE = 4 };
+enum { TILE = 4, PACK_ROWS = TILE + 1, GROUP = 1 };
 #endif
 enum { MOST_PANELS = 4 };
 enum { WIDTH = 2 * VL, LANES = (TILE + VL - 1) / VL * VL }; /* a strip's column takes LANES */
+/* With GROUP 1 a DEPTH of the panel stays in the first cache (24 KiB) while the rows pass by; otherwise a strip of rows
+ * stays there (32 KiB), and a GROUP of panels in the second cache. */
+enum { DEPTH = GROUP > 1 ? 32 * 1024 / VECTOR_BYTES : 24 * 1024 / (2 * VECTOR_BYTES) };
 
 /* One slice of a matrix B (k,columns), `lanes` wide, a multiple of VL: its rows, filled up with zeros. */
 INLINE void pack_rows(const int lanes, int k, int columns, const tg_real *B, size_t stride, tg_real *to)
@@ -75,21 +78,52 @@ static void pack_panels(bool transposed, int k, int n, const tg_real *B, int str
             pack_rows(WIDTH, k, n - j, B + j, (size_t)stride, panels);
 }
 
-static void pack_strips(int m, int k, const tg_real *A, int stride, tg_real *strips)
+/* Row 0 of strip t of m rows. */
+INLINE int strip_start(int m, int t)
 {
-    for (int i = 0; i < m; i += TILE, strips += (size_t)k * LANES)
-        pack_rows(LANES, k, m - i, A + i, (size_t)stride,
-                  strips); /* and the rows after them: nobody reads those */
+    const int strips = (m + TILE - 1) / TILE;
+    return m / strips * t + (t < m % strips ? t : m % strips);
 }
 
-/* C (rows, panels * WIDTH), of which n columns are there. Element (i,p) of A lies at i * row + p * step, row p of a panel
- * at p * width, and the panels `apart` from each other. ahead: how far on to fetch, or 0. */
-INLINE void tile(const int rows, const int panels, int n, int k, const tg_real *A, size_t row, size_t step,
-                 const tg_real *B, size_t width, size_t apart, size_t ahead, int keep, tg_real *C,
-                 int C_stride)
+static void pack_strips(bool transposed, int m, int first, int end, int k, const tg_real *A, int stride,
+                        tg_real *strips)
 {
+    for (int t = first; t < end; t++) {
+        const int i = strip_start(m, t), rows = strip_start(m, t + 1) - i;
+        tg_real *strip = strips + (size_t)t * (size_t)k * LANES;
+        if (transposed)
+            pack_rows(LANES, k, rows, A + i, (size_t)stride, strip);
+        else
+            pack_columns(LANES, k, rows, A + (size_t)i * (size_t)stride, (size_t)stride, strip);
+    }
+}
+
+/* A matrix as it stands, or packed: in a strip the rows of A lie side by side, LANES apart in k. */
+typedef enum form { STANDING, STRIP } form;
+enum { LINE = 64 / (int)sizeof(tg_real) }; /* of the cache */
+
+/* Panels: row p of one is at p * width, and they are `apart` from each other. What comes `next` is fetched on the way,
+ * a line for each k; of a matrix as it stands, all lines of a row. */
+typedef struct right {
+    const tg_real *at, *next;
+    size_t width, apart;
+} right;
+
+/* C (rows, panels * WIDTH), of which n columns are there. */
+INLINE void tile(const int rows, const int panels, const form a, const form b, int n, int k, const tg_real *A,
+                 size_t stride, right r, int keep, tg_real *C, int C_stride)
+{
+    const int lines = b == STRIP ? 1 : panels * WIDTH / LINE;
+    const size_t width = b == STRIP ? WIDTH : r.width;
+    const tg_real *B = r.at, *next = r.next;
+    /* Numbers that are read by the multiply-add itself, and repeated for all lanes, save an instruction each. The compiler
+     * does so with a number that is needed once: so each vector of B has a pointer of its own. All of them would be more
+     * reads than the processor can. */
+    const int direct = a == STRIP && VECTOR_BYTES == 64 ? rows * 5 / 7 : 0;
+    const tg_real *again = A;
+    __asm__("" : "+r"(again));
     vec sum[TILE][2 * MOST_PANELS];
-#pragma GCC unroll 12
+#pragma GCC unroll 14
     for (int i = 0; i < rows; i++) { /* C arrives while the sums are made */
 #pragma GCC unroll 8
         for (int v = 0; v < 2 * panels; v++) sum[i][v] = all(0);
@@ -98,79 +132,124 @@ INLINE void tile(const int rows, const int panels, int n, int k, const tg_real *
     }
     /* four k at a time: fewer instructions for each sum leave room for others on a core that two threads share */
 #pragma GCC unroll 4
-    for (int p = 0; p < k; p++, B += width, A += step) {
-        vec b[2 * MOST_PANELS];
+    for (int p = 0; p < k; p++, B += width, A += a == STRIP ? LANES : 1, again += a == STRIP ? LANES : 1,
+             next += b == STRIP ? LINE : width) {
+        vec x[2 * MOST_PANELS];
 #pragma GCC unroll 8
-        for (int v = 0; v < 2 * panels; v++) b[v] = load(B + (size_t)(v / 2) * apart + v % 2 * VL, VL);
-#pragma GCC unroll 4
-        for (int v = 0; ahead && v < panels; v++)
-            for (size_t line = 0; line < WIDTH * sizeof *B; line += 64)
-                __builtin_prefetch((const char *)(B + (size_t)v * apart + ahead) + line, 0, 2);
-#pragma GCC unroll 12
+        for (int v = 0; v < 2 * panels; v++) x[v] = load(B + (size_t)(v / 2) * r.apart + v % 2 * VL, VL);
+#pragma GCC unroll 8
+        for (int l = 0; l < lines; l++) __builtin_prefetch(next + l * LINE, 0, 2);
+#pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
-            const vec a = all(A[(size_t)i * row]);
+            const tg_real *at = A + (a == STRIP ? (size_t)i : (size_t)i * stride);
+            if (i < direct) {
 #pragma GCC unroll 8
-            for (int v = 0; v < 2 * panels; v++) sum[i][v] = fma_(a, b[v], sum[i][v]);
+                for (int v = 0; v < 2 * panels; v++)
+                    sum[i][v] = fma_(all((v % 2 ? again : A)[i]), x[v], sum[i][v]);
+            } else {
+                const vec y = all(*at);
+#pragma GCC unroll 8
+                for (int v = 0; v < 2 * panels; v++) sum[i][v] = fma_(y, x[v], sum[i][v]);
+            }
         }
     }
     if (n >= panels * WIDTH) {
-#pragma GCC unroll 12
+#pragma GCC unroll 14
         for (int i = 0; i < rows; i++, C += C_stride)
 #pragma GCC unroll 8
             for (int v = 0; v < 2 * panels; v++)
                 store(C + v * VL, VL, keep ? sum[i][v] + load(C + v * VL, VL) : sum[i][v]);
         return;
     }
-    tg_real last[TILE][2 * MOST_PANELS * VL]; /* the panel that is not full */
-#pragma GCC unroll 12
-    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++, C += C_stride) /* the panel that is not full */
 #pragma GCC unroll 8
-        for (int v = 0; v < 2 * panels; v++) store(last[i] + v * VL, VL, sum[i][v]);
-    for (int i = 0; i < rows; i++, C += C_stride)
-        for (int j = 0; j < n; j++) C[j] = keep ? last[i][j] + C[j] : last[i][j];
+        for (int v = 0; v < 2 * panels; v++)
+            if (n > v * VL)
+                store(C + v * VL, n - v * VL, keep ? sum[i][v] + load(C + v * VL, n - v * VL) : sum[i][v]);
 }
 
-/* The tile of that height, so that the compiler keeps its sums in registers. */
-INLINE void tile_of(int rows, int n, int k, const tg_real *A, size_t row, size_t step, const tg_real *panel,
-                    size_t ahead, int keep, tg_real *C, int C_stride)
+/* So many panels at once: few rows have too few sums in one panel to keep the multipliers busy. */
+enum {
+    TWO_PANELS = VECTOR_BYTES == 64 ? 7 : 2
+}; /* the most rows whose sums leave registers for a second panel */
+INLINE int panels_for(int rows) { return rows == 1 ? MOST_PANELS : rows <= TWO_PANELS ? 2 : 1; }
+INLINE int most_rows(const form a, const int panels)
 {
-    switch (rows) {
-#define ROWS(r)                                                                                              \
-    case r:                                                                                                  \
-        if (r <= TILE)                                                                                       \
-            tile(r <= TILE ? r : 1, 1, n, k, A, row, step, panel, WIDTH, 0, ahead, keep, C, C_stride);       \
+    if (a == STRIP) return panels == 1 ? TILE : 0;
+    return panels == MOST_PANELS ? 1 : panels == 2 ? TWO_PANELS : PACK_ROWS - 1;
+}
+
+/* The tile of that size, so that the compiler keeps its sums in registers. */
+INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int k, const tg_real *A,
+                    size_t stride, right r, int keep, tg_real *C, int C_stride)
+{
+    switch (16 * panels + rows) {
+#define SIZE(m, p)                                                                                           \
+    case 16 * p + m:                                                                                         \
+        if (m <= most_rows(a, p))                                                                            \
+            tile(m <= most_rows(a, p) ? m : 1, p, a, b, n, k, A, stride, r, keep, C, C_stride);              \
         break;
-        ROWS(1)
-        ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-#undef ROWS
+        SIZE(1, 4)
+        SIZE(1, 2)
+        SIZE(2, 2)
+        SIZE(3, 2)
+        SIZE(4, 2)
+        SIZE(5, 2) SIZE(6, 2) SIZE(7, 2) SIZE(1, 1) SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1)
+            SIZE(7, 1) SIZE(8, 1) SIZE(9, 1) SIZE(10, 1) SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
+#undef SIZE
     }
 }
 
-/* One row or two have too few sums in one panel to keep the multipliers busy: several panels at once. */
-INLINE void few_rows_product(const int m, const int panels, int n, int k, const tg_real *A, size_t row,
-                             const tg_real *B, int keep, tg_real *C, int C_stride)
+/* Tiles side by side, over n columns. */
+INLINE void tiles(int rows, int at_once, const form a, const form b, int n, int k, const tg_real *A,
+                  size_t stride, right r, int keep, tg_real *C, int C_stride)
 {
-    const size_t panel = (size_t)k * WIDTH;
-    int j = 0;
-    for (; n - j >= panels * WIDTH; j += panels * WIDTH, B += (size_t)panels * panel)
-        tile(m, panels, n - j, k, A, row, 1, B, WIDTH, panel, 0, keep, C + j, C_stride);
-    for (; j < n; j += WIDTH, B += panel)
-        tile(m, 1, n - j, k, A, row, 1, B, WIDTH, panel, 0, keep, C + j, C_stride);
+    for (int j = 0; j < n; j += at_once * WIDTH) {
+        while (at_once > 1 && n - j < at_once * WIDTH) at_once /= 2;
+        tile_of(rows, at_once, a, b, n - j, k, A, stride, r, keep, C + j, C_stride);
+        r.at += (size_t)at_once * r.apart;
+        r.next += (size_t)at_once * r.apart;
+    }
+}
+static void strip_product(int rows, int n, int k, const tg_real *strip, right r, int keep, tg_real *C,
+                          int C_stride)
+{
+    tiles(rows, 1, STRIP, STRIP, n, k, strip, 0, r, keep, C, C_stride);
+}
+static void standing_product(int rows, int n, int k, const tg_real *A, size_t stride, right r, int keep,
+                             tg_real *C, int C_stride)
+{
+    tiles(rows, panels_for(rows), STANDING, STRIP, n, k, A, stride, r, keep, C, C_stride);
 }
 
-static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
-                          tg_real *C, int C_stride)
+static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels,
+                          int keep, tg_real *C, int C_stride)
 {
-    if (m == 1) return few_rows_product(1, 4, n, k, A, 0, B, keep, C, C_stride);
-    if (m == 2) return few_rows_product(2, 2, n, k, A, (size_t)A_stride, B, keep, C, C_stride);
-    const int tiles = (m + TILE - 1) / TILE;
-    const size_t panel = (size_t)k * WIDTH; /* fetched while the one before it is multiplied */
-    for (int j = 0; j < n; j += WIDTH, B += panel)
-        for (int t = 0, i = 0; t < tiles; t++) { /* as equal in height as can be */
-            const int rows = m / tiles + (t < m % tiles);
-            tile_of(rows, n - j, k, A + (size_t)i * (size_t)A_stride, (size_t)A_stride, 1, B, panel, keep,
-                    C + (size_t)i * (size_t)C_stride + j, C_stride);
-            i += rows;
+    const size_t panel = (size_t)k * WIDTH, stride = (size_t)A_stride;
+    const bool strips = !A_stride;
+    const int heights = (m + TILE - 1) / TILE, group = m <= TWO_PANELS ? n : GROUP * WIDTH;
+    _Alignas(64) tg_real packed[PACK_ROWS <= TILE ? DEPTH * LANES : 1];
+    for (int j = 0; j < n; j += group, panels += GROUP * panel)
+        for (int p = 0; p < k; p += DEPTH) {
+            const int depth = k - p < DEPTH ? k - p : DEPTH, columns = n - j < group ? n - j : group;
+            right r = { .at = panels + (size_t)p * WIDTH, .width = WIDTH, .apart = panel };
+            for (int t = 0, i = 0, rows; t < heights; t++, i += rows) {
+                const tg_real *a = strips ? A + (size_t)t * LANES * (size_t)k + (size_t)p * LANES
+                                          : A + (size_t)i * stride + p;
+                tg_real *to = C + (size_t)i * (size_t)C_stride + j;
+                rows = strip_start(m, t + 1) - i;
+                /* a tile fetches half of the panel that comes a group later */
+                r.next = t < 2 ? r.at + GROUP * panel + t * depth * LINE : r.at;
+                if (strips) {
+                    strip_product(rows, columns, depth, a, r, keep || p, to, C_stride);
+                } else if (PACK_ROWS <= TILE && m >= PACK_ROWS) {
+                    pack_columns(LANES, depth, rows, a, stride, packed);
+                    strip_product(rows, columns, depth, packed, r, keep || p, to, C_stride);
+                } else {
+                    standing_product(rows, columns, depth, a, stride, r, keep || p, to, C_stride);
+                }
+            }
         }
 }
 
@@ -178,55 +257,18 @@ enum { AHEAD = 6 }; /* rows to fetch ahead: they lie apart, and the processor do
 static void row_product(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y)
 {
     const size_t width = (size_t)stride;
-    int j = 0;
-    for (; n - j >= 4 * WIDTH; j += 4 * WIDTH)
-        tile(1, 4, n - j, k, x, 0, 1, B + j, width, WIDTH, AHEAD * width, keep, y + j, 0);
-    for (; n - j >= WIDTH; j += WIDTH) tile(1, 1, n - j, k, x, 0, 1, B + j, width, 0, 0, keep, y + j, 0);
-    for (; j < n; j += VL) { /* less than a panel */
-        vec sum = all(0);
-        for (int p = 0; p < k; p++) sum = fma_(all(x[p]), load(B + (size_t)p * width + j, n - j), sum);
-        store(y + j, n - j, keep ? sum + load(y + j, n - j) : sum);
-    }
-}
-
-/* DEPTH of a panel stays in the first cache (24 KiB) while the strips pass by. */
-enum { DEPTH = 24 * 1024 / (2 * VECTOR_BYTES) };
-
-/* Part i of n of what is read next, into the second cache. */
-INLINE void fetch(const tg_real *x, int bytes, int i, int n)
-{
-    enum { LINE = 64 };
-    const int part = (bytes / LINE + n) / n * LINE, end = (i + 1) * part < bytes ? (i + 1) * part : bytes;
-    for (int line = i * part; line < end; line += LINE) __builtin_prefetch((const char *)x + line, 0, 2);
-}
-
-/* Strips of A lie `strip` apart, their elements as tile() has them. */
-INLINE void multiply_deep(int m, int n, int k, const tg_real *A, size_t strip, size_t row, size_t step,
-                          const tg_real *panels, int keep, tg_real *C, int C_stride)
-{
-    const int tiles = (m + TILE - 1) / TILE;
-    for (int p = 0; p < k; p += DEPTH) {
+    const int whole = n / WIDTH * WIDTH;
+    for (int p = 0; p < k; p += DEPTH, x += DEPTH, B += DEPTH * width, keep = 1) {
         const int depth = k - p < DEPTH ? k - p : DEPTH;
-        for (int j = 0; j < n; j += WIDTH) {
-            const tg_real *panel = panels + (size_t)j * (size_t)k + (size_t)p * WIDTH;
-            for (int i = 0; i < tiles; i++) {
-                fetch(panel + (size_t)k * WIDTH, depth * WIDTH * (int)sizeof *panel, i, tiles);
-                tile_of(m - i * TILE < TILE ? m - i * TILE : TILE, n - j, depth,
-                        A + (size_t)i * strip + (size_t)p * step, row, step, panel, 0, keep || p,
-                        C + (size_t)i * TILE * (size_t)C_stride + j, C_stride);
-            }
+        tiles(1, MOST_PANELS, STANDING, STANDING, whole, depth, x, 0,
+              (right){ .at = B, .next = B + AHEAD * width, .width = width, .apart = WIDTH }, keep, y, 0);
+        for (int j = whole; j < n; j += VL) { /* less than a panel */
+            vec sum = all(0);
+            for (int i = 0; i < depth; i++)
+                sum = fma_(all(x[i]), load(B + (size_t)i * width + j, n - j), sum);
+            store(y + j, n - j, keep ? sum + load(y + j, n - j) : sum);
         }
     }
-}
-
-static void deep_product(int m, int n, int k, const tg_real *A, int stride, const tg_real *panels, int keep,
-                         tg_real *C, int C_stride)
-{
-    if (stride) /* as it stands */
-        multiply_deep(m, n, k, A, (size_t)TILE * (size_t)stride, (size_t)stride, 1, panels, keep, C,
-                      C_stride);
-    else
-        multiply_deep(m, n, k, A, (size_t)k * LANES, 1, LANES, panels, keep, C, C_stride);
 }
 
 /* ---- what the processor can do ---- */
@@ -494,11 +536,12 @@ const simd_table NAME(SIMD) = {
     .pack_panels = pack_panels,
     .strip_rows = TILE,
     .strip_lanes = LANES,
+    .strip_pays = PACK_ROWS,
     .pack_strips = pack_strips,
     .panel_product = panel_product,
     .row_product = row_product,
     .depth = DEPTH,
-    .deep_product = VECTOR_BYTES > 16 ? deep_product : NULL,
+    .large_products = VECTOR_BYTES > 16,
     .multiply_adds = multiply_adds,
     .read_all = read_all,
     .gru_update_and_reset = gru_update_and_reset,

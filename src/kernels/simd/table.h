@@ -24,7 +24,8 @@ typedef struct argmax_table {
     /* columns (n,k) <- the transpose of B (k,n), n at most width */
     void (*copy_columns)(int k, int n, const tg_real *B, size_t stride, tg_real *columns);
     rounded_row (*round_row)(int n, const tg_real *x, int8_t *q);
-    tg_real (*chain)(int k, const tg_real *x, const tg_real *w); /* x w, as panel_product computes it */
+    /* bias + x w, as panel_product computes it; depth: that of simd_table */
+    tg_real (*chain)(int k, int depth, const tg_real *x, const tg_real *w, tg_real bias);
 } argmax_table;
 extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512;
 
@@ -49,21 +50,21 @@ typedef struct simd_table {
      * of what is stored, (n,k). */
     int panel_columns;
     void (*pack_panels)(bool transposed, int k, int n, const tg_real *B, int stride, tg_real *panels);
-    /* The transpose of what is stored, A (k,m), in strips of that many of its columns, each stored row after row, in so
-     * many places */
-    int strip_rows, strip_lanes;
-    void (*pack_strips)(int m, int k, const tg_real *A, int stride, tg_real *strips);
+    /* A (m,k) in as few strips as have at most that many rows, as equal in height as can be (tg__piece_start), each
+     * stored column after column, in so many places: the strips first ... end-1 of them. transposed: of what is stored,
+     * (k,m). It pays from so many rows on, if A is to be read often. */
+    int strip_rows, strip_lanes, strip_pays;
+    void (*pack_strips)(bool transposed, int m, int first, int end, int k, const tg_real *A, int stride,
+                        tg_real *strips);
 
-    /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B in panels. */
-    void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *B, int keep,
-                          tg_real *C, int C_stride);
+    /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B in panels, A as it stands, or in strips (A_stride 0). The
+     * numbers of C are sums of sums over `depth` of k. */
+    void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels,
+                          int keep, tg_real *C, int C_stride);
+    int depth;
+    bool large_products; /* it is faster than OpenBLAS */
     /* y (n) = x (k) B (k,n) + keep * y, B as it stands; the same bits as with panels. */
     void (*row_product)(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y);
-    /* C as with panel_product, for large k: the numbers of C are sums of sums over `depth` of k. A as it stands, or in strips
-     * (A_stride 0). NULL where OpenBLAS is faster. */
-    int depth;
-    void (*deep_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,
-                         tg_real *C, int C_stride);
 
     /* So many rounds of multiply-adds in registers -> how many there were; total: so that they are made. */
     double (*multiply_adds)(int rounds, tg_real *total);

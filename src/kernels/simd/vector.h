@@ -39,6 +39,16 @@ typedef uint32_t bits __attribute__((vector_size(VECTOR_BYTES))); /* may wrap ar
 
 INLINE vec all(tg_real x) { return x - (vec){ 0 }; } /* minus: keeps -0 */
 
+#if defined(SIMD_AVX512) && !TG_DOUBLE
+INLINE vec load_part(const tg_real *p, int n)
+{
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+INLINE void store_part(tg_real *p, int n, vec x)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+}
+#else
 INLINE vec load_part(const tg_real *p, int n)
 {
     vec x = { 0 };
@@ -46,6 +56,7 @@ INLINE vec load_part(const tg_real *p, int n)
     return x;
 }
 INLINE void store_part(tg_real *p, int n, vec x) { memcpy(p, &x, (size_t)n * sizeof *p); }
+#endif
 
 /* n: how many numbers are left at p */
 INLINE vec load(const tg_real *p, int n)
