@@ -2,6 +2,7 @@
  * docs/gradients.md. */
 #include "kernels/gru_cell.h"
 
+#include "core/clones.h"
 #include "core/context.h"
 
 static matrix packed(tg_context *cx, transposed direction, int k, int n, const tg_real *W, int stride,
@@ -94,7 +95,7 @@ void tg__gru_forward_phase(const gru_cell *c, int phase, gru_part all, gru_step 
     }
 }
 
-static void add_received(gru_part p, gru_step s)
+CLONED static void add_received(gru_part p, gru_step s)
 {
     for (size_t i = 0; i < (size_t)p.rows * (size_t)p.step; i += (size_t)p.step) {
         const tg_real *dy = s.dy + i * (size_t)s.y_stride;

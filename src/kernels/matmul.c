@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "core/clones.h"
 #include "core/context.h"
 #include "core/team.h"
 #include "kernels/panels.h"
@@ -264,7 +265,7 @@ typedef struct row_sum {
     tg_real *sum;
 } row_sum;
 
-static void row_sum_piece(void *argument, int piece)
+CLONED static void row_sum_piece(void *argument, int piece)
 {
     const row_sum *s = argument;
     const int j0 = (int)tg__piece_start(s->n, s->pieces, piece),

@@ -14,7 +14,7 @@ size_t tg__panels_room(int k, int n)
     return (size_t)k * (size_t)panels_of(n) * (size_t)tg__simd()->panel_columns;
 }
 
-enum { PIECE_PANELS = 8 };
+enum { PIECE_PANELS = 2 };
 
 typedef struct packing {
     transposed b;

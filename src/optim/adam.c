@@ -4,12 +4,13 @@
  *     m <- beta1 m + (1 - beta1) g
  *     v <- beta2 v + (1 - beta2) g^2
  *     p <- p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)                       */
+#include "core/clones.h"
 #include "optim/optimizer.h"
 
 enum { DECAY, BETA1, BETA2, EPSILON };
 
-static void update(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
-                   tg_real *const moment[], tg_real coupled, tg_real shrink)
+CLONED static void update(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
+                          tg_real *const moment[], tg_real coupled, tg_real shrink)
 {
     const double b1 = (double)u->setting[BETA1], b2 = (double)u->setting[BETA2], t = (double)u->t;
     const tg_real beta1 = (tg_real)b1, beta2 = (tg_real)b2, rest1 = (tg_real)(1 - b1),

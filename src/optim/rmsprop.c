@@ -4,12 +4,13 @@
  *     v <- alpha v + (1 - alpha) g^2
  *     s = g / (sqrt(v) + epsilon)
  *     p <- p - lr s;   with momentum:  b <- momentum b + s,  p <- p - lr b                           */
+#include "core/clones.h"
 #include "optim/optimizer.h"
 
 enum { DECAY, ALPHA, EPSILON, MOMENTUM };
 
-static void plain(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
-                  tg_real *const moment[])
+CLONED static void plain(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
+                         tg_real *const moment[])
 {
     const tg_real rate = u->rate, decay = u->decay;
     const tg_real alpha = u->setting[ALPHA], rest = (tg_real)(1 - (double)alpha),
@@ -23,8 +24,8 @@ static void plain(const optimizer_update *u, size_t n, tg_real *restrict p, tg_r
     }
 }
 
-static void with_momentum(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
-                          tg_real *const moment[])
+CLONED static void with_momentum(const optimizer_update *u, size_t n, tg_real *restrict p,
+                                 tg_real *restrict g, tg_real *const moment[])
 {
     const tg_real rate = u->rate, decay = u->decay;
     const tg_real alpha = u->setting[ALPHA], rest = (tg_real)(1 - (double)alpha),

@@ -3,12 +3,13 @@
  *     g <- g + weight_decay p
  *     b <- momentum b + (1 - dampening) g       first step: b = g
  *     p <- p - lr b                             plain: p - lr g; Nesterov: p - lr (g + momentum b)  */
+#include "core/clones.h"
 #include "optim/optimizer.h"
 
 enum { DECAY, MOMENTUM, DAMPENING };
 
-static void plain(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
-                  tg_real *const moment[])
+CLONED static void plain(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
+                         tg_real *const moment[])
 {
     const tg_real rate = u->rate, decay = u->decay;
     (void)moment;
@@ -18,8 +19,8 @@ static void plain(const optimizer_update *u, size_t n, tg_real *restrict p, tg_r
     }
 }
 
-static void with_momentum(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
-                          tg_real *const moment[])
+CLONED static void with_momentum(const optimizer_update *u, size_t n, tg_real *restrict p,
+                                 tg_real *restrict g, tg_real *const moment[])
 {
     const tg_real rate = u->rate, decay = u->decay, keep = u->setting[MOMENTUM];
     const tg_real take = u->t > 1 ? (tg_real)(1 - (double)u->setting[DAMPENING]) : 1; /* b starts as 0 */
@@ -32,8 +33,8 @@ static void with_momentum(const optimizer_update *u, size_t n, tg_real *restrict
     }
 }
 
-static void with_nesterov(const optimizer_update *u, size_t n, tg_real *restrict p, tg_real *restrict g,
-                          tg_real *const moment[])
+CLONED static void with_nesterov(const optimizer_update *u, size_t n, tg_real *restrict p,
+                                 tg_real *restrict g, tg_real *const moment[])
 {
     const tg_real rate = u->rate, decay = u->decay, momentum = u->setting[MOMENTUM];
     tg_real *restrict b = moment[0];

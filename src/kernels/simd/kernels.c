@@ -195,8 +195,9 @@ INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int
         SIZE(2, 2)
         SIZE(3, 2)
         SIZE(4, 2)
-        SIZE(5, 2) SIZE(6, 2) SIZE(7, 2) SIZE(1, 1) SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1)
-            SIZE(7, 1) SIZE(8, 1) SIZE(9, 1) SIZE(10, 1) SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
+        SIZE(5, 2)
+        SIZE(6, 2) SIZE(7, 2) SIZE(1, 1) SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1)
+            SIZE(8, 1) SIZE(9, 1) SIZE(10, 1) SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
 #undef SIZE
     }
 }
@@ -228,9 +229,11 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
 {
     const size_t panel = (size_t)k * WIDTH, stride = (size_t)A_stride;
     const bool strips = !A_stride;
-    const int heights = (m + TILE - 1) / TILE, group = m <= TWO_PANELS ? n : GROUP * WIDTH;
+    const int heights = (m + TILE - 1) / TILE;
+    /* Few strips stay in the second cache, all of them: then each panel is read once. */
+    const int group = m <= TWO_PANELS ? n : (strips && heights <= 8 ? 1 : GROUP) * WIDTH;
     _Alignas(64) tg_real packed[PACK_ROWS <= TILE ? DEPTH * LANES : 1];
-    for (int j = 0; j < n; j += group, panels += GROUP * panel)
+    for (int j = 0; j < n; j += group, panels += (size_t)(group / WIDTH) * panel)
         for (int p = 0; p < k; p += DEPTH) {
             const int depth = k - p < DEPTH ? k - p : DEPTH, columns = n - j < group ? n - j : group;
             right r = { .at = panels + (size_t)p * WIDTH, .width = WIDTH, .apart = panel };
@@ -240,7 +243,7 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
                 tg_real *to = C + (size_t)i * (size_t)C_stride + j;
                 rows = strip_start(m, t + 1) - i;
                 /* a tile fetches half of the panel that comes a group later */
-                r.next = t < 2 ? r.at + GROUP * panel + t * depth * LINE : r.at;
+                r.next = t < 2 ? r.at + (size_t)(group / WIDTH) * panel + t * depth * LINE : r.at;
                 if (strips) {
                     strip_product(rows, columns, depth, a, r, keep || p, to, C_stride);
                 } else if (PACK_ROWS <= TILE && m >= PACK_ROWS) {
