@@ -63,7 +63,9 @@ size_t tg__gru_panels_room(gru_shape s) { return tg__sweep_packs(s.sequence) ? t
 static void share_out(sweep *w, int threads)
 {
     enum { ROWS_ENOUGH = 8, PANELS_ENOUGH = 2 };
-    const size_t OWN_CACHE = 1 << 20, WORTH_MEETING = 20000; /* bytes; multiply-adds of a worker in a step */
+    const size_t OWN_CACHE = 1 << 20; /* bytes */
+    /* multiply-adds of a worker in a step: a meeting takes as long however wide the vectors are */
+    const size_t WORTH_MEETING = 1250 * (size_t)tg__simd()->panel_columns;
     const int B = w->s.sequence->B, H = w->s.H;
     const size_t weights = 3 * at(H, H), step = weights * (size_t)B;
     int slices = H / (PANELS_ENOUGH * tg__simd()->panel_columns);

@@ -7,6 +7,7 @@
  * the grid of pieces could be anything without changing a bit. */
 #include "kernels/matmul.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/clones.h"
@@ -118,12 +119,15 @@ static void multiply_block(tg_context *cx, product *p, bool pack_A)
 {
     const simd_table *simd = tg__simd();
     const int strips = tg__pieces(p->m, simd->strip_rows), panels = tg__pieces(p->n, simd->panel_columns);
+    /* multiply-adds of a piece, so that it takes longer than to bring its operands over from another core */
+    const double worth_sharing = 65536.0 * simd->panel_columns, work = (double)p->m * p->n * p->k;
+    const int most = work < MANY_PIECES * worth_sharing ? (int)fmax(1, work / worth_sharing) : MANY_PIECES;
     if (pack_A) {
-        p->packing = at_most(strips, MANY_PIECES);
+        p->packing = at_most(strips, most);
         tg__team_run(cx, p->packing, pack_strips, p);
     }
     if (p->strips) {
-        p->columns = at_most(tg__pieces(panels, 2), MANY_PIECES);
+        p->columns = at_most(tg__pieces(panels, 2), most);
         tg__team_run(cx, p->columns, piece_of_columns, p);
     } else {
         p->packing = at_most(panels, MANY_PIECES);

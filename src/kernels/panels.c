@@ -14,11 +14,9 @@ size_t tg__panels_room(int k, int n)
     return (size_t)k * (size_t)panels_of(n) * (size_t)tg__simd()->panel_columns;
 }
 
-enum { PIECE_PANELS = 2 };
-
 typedef struct packing {
     transposed b;
-    int k, n, stride;
+    int k, n, stride, columns; /* of a piece */
     const tg_real *B;
     tg_real *panels;
 } packing;
@@ -26,7 +24,7 @@ typedef struct packing {
 static void pack_piece(void *argument, int piece)
 {
     const packing *p = argument;
-    const int most = PIECE_PANELS * tg__simd()->panel_columns, j = piece * most;
+    const int most = p->columns, j = piece * most;
     tg__simd()->pack_panels(p->b == TRANSPOSED, p->k, p->n - j < most ? p->n - j : most,
                             p->b == NORMAL ? p->B + j : p->B + (size_t)j * (size_t)p->stride, p->stride,
                             p->panels + (size_t)j * (size_t)p->k);
@@ -35,8 +33,11 @@ static void pack_piece(void *argument, int piece)
 void tg__panels_pack(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride,
                      tg_real *panels)
 {
-    packing p = { b, k, n, B_stride, B, panels };
-    tg__team_run(cx, tg__pieces(panels_of(n), PIECE_PANELS), pack_piece, &p);
+    const int WORTH_SHARING = 1 << 15, panel = k * tg__simd()->panel_columns; /* elements */
+    packing p = {
+        b, k, n, B_stride, tg__simd()->panel_columns * tg__pieces(WORTH_SHARING, panel), B, panels
+    };
+    tg__team_run(cx, tg__pieces(n, p.columns), pack_piece, &p);
 }
 
 void tg__panels_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,

@@ -4,7 +4,7 @@
 #include "core/clones.h"
 #include "core/team.h"
 
-enum { PIECE = 1 << 16 };
+enum { PIECE = 1 << 17 };
 
 typedef struct walk {
     tg_params *ps;
