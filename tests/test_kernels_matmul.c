@@ -120,8 +120,9 @@ typedef struct matrices {
 } matrices;
 
 /* Sizes below and above those of a block, in each direction. */
-static const int team_sizes[][3] = { { 1, 5, 3 },      { 1, 700, 300 },  { 3, 300, 70 },   { 64, 48, 500 },
-                                     { 25, 40, 3100 }, { 2100, 33, 40 }, { 13, 4100, 50 }, { 97, 530, 65 } };
+static const int team_sizes[][3] = { { 1, 5, 3 },      { 1, 700, 300 },  { 3, 300, 70 },
+                                     { 64, 48, 500 },  { 25, 40, 3100 }, { 2100, 33, 40 },
+                                     { 13, 4100, 50 }, { 97, 530, 65 },  { 130, 70, 1600 } };
 enum { TEAM_SIZES = sizeof team_sizes / sizeof *team_sizes, WAYS = 12 };
 
 /* way: the order of A, that of B, and whether C starts from 0, from itself or from a bias. */

@@ -53,14 +53,7 @@ static void start_from_bias(const product *p, int rows, span columns, tg_real *C
 
 /* ---- our own ---- */
 
-enum {
-    M_BLOCK = 2048,
-    N_BLOCK = 2048,
-    K_BLOCK = 1536,
-    PIECE_ROWS = 96,
-    PIECE_COLUMNS = 512,
-    MANY_PIECES = 32
-};
+enum { M_BLOCK = 2048, N_BLOCK = 2048, PIECE_ROWS = 96, PIECE_COLUMNS = 512, MANY_PIECES = 32 };
 
 static tg_real *panel(const product *p, int column) { return p->panels + (size_t)column * (size_t)p->k; }
 
@@ -148,7 +141,7 @@ static void multiply_packed(tg_context *cx, const product *all)
     enum { FEW_ROWS = 4 * PIECE_ROWS }; /* too few to share panels out by rows */
     const simd_table *simd = tg__simd();
     const int m_blocks = tg__pieces(all->m, M_BLOCK), n_blocks = tg__pieces(all->n, N_BLOCK),
-              k_blocks = tg__pieces(all->k, K_BLOCK), k_most = at_most(all->k, K_BLOCK);
+              k_blocks = tg__pieces(all->k, simd->packed_depth), k_most = at_most(all->k, simd->packed_depth);
     arena *room = &cx->packed;
     tg__arena_reset(room);
     product p = *all;

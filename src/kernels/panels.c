@@ -33,7 +33,8 @@ static void pack_piece(void *argument, int piece)
 void tg__panels_pack(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride,
                      tg_real *panels)
 {
-    const int WORTH_SHARING = 1 << 15, panel = k * tg__simd()->panel_columns; /* elements */
+    const int panel = k * tg__simd()->panel_columns,
+              WORTH_SHARING = 512 * tg__simd()->panel_columns; /* elements */
     packing p = {
         b, k, n, B_stride, tg__simd()->panel_columns * tg__pieces(WORTH_SHARING, panel), B, panels
     };

@@ -196,8 +196,9 @@ INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int
         SIZE(3, 2)
         SIZE(4, 2)
         SIZE(5, 2)
-        SIZE(6, 2) SIZE(7, 2) SIZE(1, 1) SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1)
-            SIZE(8, 1) SIZE(9, 1) SIZE(10, 1) SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
+        SIZE(6, 2)
+        SIZE(7, 2) SIZE(1, 1) SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1) SIZE(8, 1)
+            SIZE(9, 1) SIZE(10, 1) SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
 #undef SIZE
     }
 }
@@ -242,8 +243,8 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
                                           : A + (size_t)i * stride + p;
                 tg_real *to = C + (size_t)i * (size_t)C_stride + j;
                 rows = strip_start(m, t + 1) - i;
-                /* a tile fetches half of the panel that comes a group later */
-                r.next = t < 2 ? r.at + (size_t)(group / WIDTH) * panel + t * depth * LINE : r.at;
+                /* the first tiles, a line for each k, fetch the panel that comes a group later */
+                r.next = t * LINE < WIDTH ? r.at + (size_t)(group / WIDTH) * panel + t * depth * LINE : r.at;
                 if (strips) {
                     strip_product(rows, columns, depth, a, r, keep || p, to, C_stride);
                 } else if (PACK_ROWS <= TILE && m >= PACK_ROWS) {
@@ -544,6 +545,7 @@ const simd_table NAME(SIMD) = {
     .panel_product = panel_product,
     .row_product = row_product,
     .depth = DEPTH,
+    .packed_depth = GROUP > 1 ? DEPTH : 4 * DEPTH,
     .large_products = VECTOR_BYTES > 16,
     .multiply_adds = multiply_adds,
     .read_all = read_all,

@@ -61,8 +61,8 @@ typedef struct simd_table {
      * numbers of C are sums of sums over `depth` of k. */
     void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels,
                           int keep, tg_real *C, int C_stride);
-    int depth;
-    bool large_products; /* it is faster than OpenBLAS */
+    int depth, packed_depth; /* so much of k, a multiple of depth, is best packed at once */
+    bool large_products;     /* it is faster than OpenBLAS */
     /* y (n) = x (k) B (k,n) + keep * y, B as it stands; the same bits as with panels. */
     void (*row_product)(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y);
 
