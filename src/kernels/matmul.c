@@ -120,7 +120,7 @@ static void multiply_block(tg_context *cx, product *p, bool pack_A)
         tg__team_run(cx, p->packing, pack_strips, p);
     }
     if (p->strips) {
-        p->columns = at_most(tg__pieces(panels, 2), most);
+        p->columns = at_most(tg__pieces(panels, 2), at_most(most, MANY_PIECES / 2));
         tg__team_run(cx, p->columns, piece_of_columns, p);
     } else {
         p->packing = at_most(panels, MANY_PIECES);

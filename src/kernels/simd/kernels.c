@@ -197,8 +197,9 @@ INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int
         SIZE(4, 2)
         SIZE(5, 2)
         SIZE(6, 2)
-        SIZE(7, 2) SIZE(1, 1) SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1) SIZE(8, 1)
-            SIZE(9, 1) SIZE(10, 1) SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
+        SIZE(7, 2)
+        SIZE(1, 1) SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1) SIZE(8, 1) SIZE(9, 1)
+            SIZE(10, 1) SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
 #undef SIZE
     }
 }
@@ -225,6 +226,8 @@ static void standing_product(int rows, int n, int k, const tg_real *A, size_t st
     tiles(rows, panels_for(rows), STANDING, STRIP, n, k, A, stride, r, keep, C, C_stride);
 }
 
+/* Strips that stay in the second cache while a group of panels passes by. */
+enum { BLOCK = GROUP > 1 ? 128 : 16 };
 static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels,
                           int keep, tg_real *C, int C_stride)
 {
@@ -234,27 +237,32 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
     /* Few strips stay in the second cache, all of them: then each panel is read once. */
     const int group = m <= TWO_PANELS ? n : (strips && heights <= 8 ? 1 : GROUP) * WIDTH;
     _Alignas(64) tg_real packed[PACK_ROWS <= TILE ? DEPTH * LANES : 1];
-    for (int j = 0; j < n; j += group, panels += (size_t)(group / WIDTH) * panel)
-        for (int p = 0; p < k; p += DEPTH) {
-            const int depth = k - p < DEPTH ? k - p : DEPTH, columns = n - j < group ? n - j : group;
-            right r = { .at = panels + (size_t)p * WIDTH, .width = WIDTH, .apart = panel };
-            for (int t = 0, i = 0, rows; t < heights; t++, i += rows) {
-                const tg_real *a = strips ? A + (size_t)t * LANES * (size_t)k + (size_t)p * LANES
-                                          : A + (size_t)i * stride + p;
-                tg_real *to = C + (size_t)i * (size_t)C_stride + j;
-                rows = strip_start(m, t + 1) - i;
-                /* the first tiles, a line for each k, fetch the panel that comes a group later */
-                r.next = t * LINE < WIDTH ? r.at + (size_t)(group / WIDTH) * panel + t * depth * LINE : r.at;
-                if (strips) {
-                    strip_product(rows, columns, depth, a, r, keep || p, to, C_stride);
-                } else if (PACK_ROWS <= TILE && m >= PACK_ROWS) {
-                    pack_columns(LANES, depth, rows, a, stride, packed);
-                    strip_product(rows, columns, depth, packed, r, keep || p, to, C_stride);
-                } else {
-                    standing_product(rows, columns, depth, a, stride, r, keep || p, to, C_stride);
+    for (int block = 0; block < heights; block += BLOCK)
+        for (int j = 0; j < n; j += group)
+            for (int p = 0; p < k; p += DEPTH) {
+                const int depth = k - p < DEPTH ? k - p : DEPTH, columns = n - j < group ? n - j : group,
+                          end = heights - block < BLOCK ? heights : block + BLOCK;
+                right r = { .at = panels + (size_t)j * (size_t)k + (size_t)p * WIDTH,
+                            .width = WIDTH,
+                            .apart = panel };
+                const tg_real *next = r.at + (size_t)(group / WIDTH) * panel;
+                for (int t = block; t < end; t++) {
+                    const int i = strip_start(m, t), rows = strip_start(m, t + 1) - i,
+                              fetched = (t - block) * LINE; /* of the next group's panel: a line for each k */
+                    const tg_real *a = strips ? A + (size_t)t * LANES * (size_t)k + (size_t)p * LANES
+                                              : A + (size_t)i * stride + p;
+                    tg_real *to = C + (size_t)i * (size_t)C_stride + j;
+                    r.next = fetched < WIDTH ? next + fetched * depth : r.at;
+                    if (strips) {
+                        strip_product(rows, columns, depth, a, r, keep || p, to, C_stride);
+                    } else if (PACK_ROWS <= TILE && m >= PACK_ROWS) {
+                        pack_columns(LANES, depth, rows, a, stride, packed);
+                        strip_product(rows, columns, depth, packed, r, keep || p, to, C_stride);
+                    } else {
+                        standing_product(rows, columns, depth, a, stride, r, keep || p, to, C_stride);
+                    }
                 }
             }
-        }
 }
 
 enum { AHEAD = 6 }; /* rows to fetch ahead: they lie apart, and the processor does not guess the next */
