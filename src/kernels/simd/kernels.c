@@ -198,8 +198,9 @@ INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int
         SIZE(5, 2)
         SIZE(6, 2)
         SIZE(7, 2)
-        SIZE(1, 1) SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1) SIZE(8, 1) SIZE(9, 1)
-            SIZE(10, 1) SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
+        SIZE(1, 1)
+        SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1) SIZE(8, 1) SIZE(9, 1) SIZE(10, 1)
+            SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
 #undef SIZE
     }
 }
