@@ -65,8 +65,8 @@ static tg_real *wave(size_t n, double step)
     return x;
 }
 
-/* Every pair of orders, A in strips and, where it is not transposed, as it stands, with the same bits; and one panel of the
- * result, computed alone, has the same bits. */
+/* Every pair of orders, A in strips and, where it is not transposed, as it stands, with the same bits. So has a row alone,
+ * B packed or not, and one panel of the result. k goes beyond the depth of a chain. */
 START_TEST(product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes)
 {
     const simd_table *s = tg__simd_variant(_i);
@@ -87,8 +87,7 @@ START_TEST(product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes)
         tg_real *packed_A = malloc((size_t)strips * strip * sizeof *A),
                 *packed_B = malloc((size_t)panels * panel * sizeof *B);
         ck_assert(packed_A && packed_B);
-        s->pack_strips(a == TRANSPOSED, m, 0, strips / 2, k, A, A_stride, packed_A);
-        s->pack_strips(a == TRANSPOSED, m, strips / 2, strips, k, A, A_stride, packed_A);
+        s->pack_strips(a == TRANSPOSED, m, k, A, A_stride, packed_A);
         s->pack_panels(b == TRANSPOSED, k, n, B, B_stride, packed_B);
         s->panel_product(m, n, k, packed_A, 0, packed_B, keep, C, C_stride);
         for (int i = 0; i < m; i++)
@@ -103,6 +102,16 @@ START_TEST(product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes)
         if (a == NORMAL) {
             s->panel_product(m, n, k, A, A_stride, packed_B, keep, other, C_stride);
             ck_assert(!memcmp(other, C, size * sizeof *C));
+            tg_real *row = other + (m - 1) * C_stride, *wanted = C + (m - 1) * C_stride;
+            const tg_real *left = A + (m - 1) * A_stride, *start = before + (m - 1) * C_stride;
+            memcpy(row, start, (size_t)n * sizeof *row);
+            s->panel_product(1, n, k, left, A_stride, packed_B, keep, row, C_stride);
+            ck_assert(!memcmp(row, wanted, (size_t)n * sizeof *row));
+            memcpy(row, start, (size_t)n * sizeof *row);
+            if (b == NORMAL) {
+                s->row_product(n, k, left, B, B_stride, keep, row);
+                ck_assert(!memcmp(row, wanted, (size_t)n * sizeof *row));
+            }
         }
         const int last = (panels - 1) * s->panel_columns;
         s->panel_product(m, n - last, k, packed_A, 0, packed_B + (size_t)(panels - 1) * panel, keep,
@@ -120,9 +129,9 @@ typedef struct matrices {
 } matrices;
 
 /* Sizes below and above those of a block, in each direction. */
-static const int team_sizes[][3] = { { 1, 5, 3 },      { 1, 700, 300 },  { 3, 300, 70 },
-                                     { 64, 48, 500 },  { 25, 40, 3100 }, { 2100, 33, 40 },
-                                     { 13, 4100, 50 }, { 97, 530, 65 },  { 130, 70, 1600 } };
+static const int team_sizes[][3] = { { 1, 5, 3 },       { 1, 700, 300 },  { 3, 300, 70 },   { 64, 48, 500 },
+                                     { 25, 40, 3100 },  { 2100, 33, 40 }, { 13, 4100, 50 }, { 97, 530, 65 },
+                                     { 130, 70, 1600 }, { 700, 40, 900 } };
 enum { TEAM_SIZES = sizeof team_sizes / sizeof *team_sizes, WAYS = 12 };
 
 /* way: the order of A, that of B, and whether C starts from 0, from itself or from a bias. */

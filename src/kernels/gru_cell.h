@@ -41,8 +41,8 @@ gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_af
                       tg_real *room);
 size_t tg__gru_cell_room(int H);
 
-/* Scratch of the workers of a sweep, for gru_step's strips, until the next product by the team. NULL where there is
- * nothing to pack. */
+/* Scratch of the workers of a sweep, for gru_step's strips, `each` elements for a worker; until the next product
+ * by the team, which packs in the same place. NULL where there is nothing to pack. */
 typedef struct gru_strips {
     tg_real *all;
     size_t each;

@@ -7,7 +7,6 @@
  * the grid of pieces could be anything without changing a bit. */
 #include "kernels/matmul.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "core/clones.h"
@@ -19,12 +18,12 @@
 typedef struct product {
     transposed a, b;
     int m, n, k, rows, columns; /* the grid of pieces: rows x columns */
+    int most;                   /* pieces that are worth sharing out */
     const tg_real *A, *B, *bias;
     int A_stride, B_stride, keep;
     tg_real *C;
     int C_stride;
     tg_real *strips, *panels; /* of a block, packed; strips NULL: A is read as it stands */
-    int packing;              /* pieces */
 } product;
 
 typedef struct span {
@@ -56,79 +55,83 @@ static void start_from_bias(const product *p, int rows, span columns, tg_real *C
 enum { M_BLOCK = 2048, N_BLOCK = 2048, PIECE_ROWS = 96, PIECE_COLUMNS = 512, MANY_PIECES = 32 };
 
 static tg_real *panel(const product *p, int column) { return p->panels + (size_t)column * (size_t)p->k; }
-
-static void pack_strips(void *argument, int piece)
+/* row: where a piece of rows begins, a multiple of strip_rows. */
+static tg_real *strip(const product *p, int row)
 {
-    const product *p = argument;
-    const int strips = tg__pieces(p->m, tg__simd()->strip_rows);
-    tg__simd()->pack_strips(p->a == TRANSPOSED, p->m, (int)tg__piece_start(strips, p->packing, piece),
-                            (int)tg__piece_start(strips, p->packing, piece + 1), p->k, p->A, p->A_stride,
-                            p->strips);
+    const simd_table *simd = tg__simd();
+    return p->strips + (size_t)(row / simd->strip_rows) * (size_t)simd->strip_lanes * (size_t)p->k;
 }
 
-static void pack_columns(const product *p, span columns)
+static span rows_of(const product *p, int piece)
 {
+    return part(p->m, p->rows, tg__simd()->strip_rows, piece);
+}
+static span columns_of(const product *p, int piece)
+{
+    return part(p->n, p->columns, tg__simd()->panel_columns, piece);
+}
+
+static void pack_rows(void *argument, int piece)
+{
+    const product *p = argument;
+    const span rows = rows_of(p, piece);
+    tg__simd()->pack_strips(p->a == TRANSPOSED, rows.end - rows.start, p->k,
+                            element(p->a, p->A, p->A_stride, rows.start, 0), p->A_stride,
+                            strip(p, rows.start));
+}
+
+static void pack_columns(void *argument, int piece)
+{
+    const product *p = argument;
+    const span columns = columns_of(p, piece);
     tg__simd()->pack_panels(p->b == TRANSPOSED, p->k, columns.end - columns.start,
                             element(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride,
                             panel(p, columns.start));
-}
-
-static void pack_panels(void *argument, int piece)
-{
-    const product *p = argument;
-    pack_columns(p, part(p->n, p->packing, tg__simd()->panel_columns, piece));
 }
 
 static void multiply_piece(const product *p, span rows, span columns)
 {
     tg_real *C = p->C + (size_t)rows.start * (size_t)p->C_stride + columns.start;
     if (p->bias) start_from_bias(p, rows.end - rows.start, columns, C);
-    tg__simd()->panel_product(rows.end - rows.start, columns.end - columns.start, p->k,
-                              p->strips ? p->strips : element(p->a, p->A, p->A_stride, rows.start, 0),
-                              p->strips ? 0 : p->A_stride, panel(p, columns.start), p->bias ? 1 : p->keep, C,
-                              p->C_stride);
+    tg__simd()->panel_product(
+        rows.end - rows.start, columns.end - columns.start, p->k,
+        p->strips ? strip(p, rows.start) : element(p->a, p->A, p->A_stride, rows.start, 0),
+        p->strips ? 0 : p->A_stride, panel(p, columns.start), p->bias ? 1 : p->keep, C, p->C_stride);
 }
 
 static void piece_of_grid(void *argument, int piece)
 {
     const product *p = argument;
-    multiply_piece(p, part(p->m, p->rows, tg__simd()->strip_rows, piece / p->columns),
-                   part(p->n, p->columns, tg__simd()->panel_columns, piece % p->columns));
+    multiply_piece(p, rows_of(p, piece / p->columns), columns_of(p, piece % p->columns));
 }
 
 static void piece_of_columns(void *argument, int piece)
 {
     const product *p = argument;
-    const span columns = part(p->n, p->columns, tg__simd()->panel_columns, piece);
-    pack_columns(p, columns);
-    multiply_piece(p, (span){ 0, p->m }, columns);
+    pack_columns(argument, piece);
+    for (int rows = 0; rows < p->rows; rows++) multiply_piece(p, rows_of(p, rows), columns_of(p, piece));
 }
 
 static int at_most(int n, int most) { return n < most ? n : most; }
 
 /* A block of C, of all k that the packed blocks hold: pieces of columns, whose panels are packed by whoever multiplies with
- * them, or a grid of pieces that share all panels. */
+ * them; or, with many rows as they stand and with few columns, a grid of pieces that share all panels. */
 static void multiply_block(tg_context *cx, product *p, bool pack_A)
 {
-    const simd_table *simd = tg__simd();
-    const int strips = tg__pieces(p->m, simd->strip_rows), panels = tg__pieces(p->n, simd->panel_columns);
-    /* multiply-adds of a piece, so that it takes longer than to bring its operands over from another core */
-    const double worth_sharing = 65536.0 * simd->panel_columns, work = (double)p->m * p->n * p->k;
-    const int most = work < MANY_PIECES * worth_sharing ? (int)fmax(1, work / worth_sharing) : MANY_PIECES;
-    if (pack_A) {
-        p->packing = at_most(strips, most);
-        tg__team_run(cx, p->packing, pack_strips, p);
-    }
-    if (p->strips) {
-        p->columns = at_most(tg__pieces(panels, 2), at_most(most, MANY_PIECES / 2));
+    enum { COLUMNS_ENOUGH = 4 }; /* pieces */
+    const int panels = tg__pieces(p->n, tg__simd()->panel_columns);
+    p->rows = tg__pieces(p->m, PIECE_ROWS);
+    if (p->strips) p->rows = at_most(p->rows, p->most);
+    if (pack_A) tg__team_run(cx, p->rows, pack_rows, p);
+    p->columns = at_most(tg__pieces(panels, 2), p->most);
+    if (p->strips && p->columns >= at_most(COLUMNS_ENOUGH, p->most)) {
         tg__team_run(cx, p->columns, piece_of_columns, p);
-    } else {
-        p->packing = at_most(panels, MANY_PIECES);
-        tg__team_run(cx, p->packing, pack_panels, p);
-        p->rows = tg__pieces(p->m, PIECE_ROWS);
-        p->columns = tg__pieces(p->n, PIECE_COLUMNS);
-        tg__team_run(cx, p->rows * p->columns, piece_of_grid, p);
+        return;
     }
+    p->columns = at_most(panels, MANY_PIECES);
+    tg__team_run(cx, p->columns, pack_columns, p);
+    p->columns = tg__pieces(p->n, PIECE_COLUMNS);
+    tg__team_run(cx, p->rows * p->columns, piece_of_grid, p);
 }
 
 static size_t slices_room(int n, int width, int lanes, int k)
@@ -142,9 +145,13 @@ static void multiply_packed(tg_context *cx, const product *all)
     const simd_table *simd = tg__simd();
     const int m_blocks = tg__pieces(all->m, M_BLOCK), n_blocks = tg__pieces(all->n, N_BLOCK),
               k_blocks = tg__pieces(all->k, simd->packed_depth), k_most = at_most(all->k, simd->packed_depth);
+    /* multiply-adds of a piece, so that it takes longer than to bring its operands over from another core */
+    const double worth_sharing = 65536.0 * simd->panel_columns,
+                 pieces = (double)all->m * all->n * all->k / worth_sharing;
     arena *room = &cx->packed;
     tg__arena_reset(room);
     product p = *all;
+    p.most = pieces < 1 ? 1 : pieces < MANY_PIECES ? (int)pieces : MANY_PIECES;
     if (all->a == TRANSPOSED || all->m < FEW_ROWS)
         p.strips = tg__arena_take(
             room, slices_room(at_most(all->m, M_BLOCK), simd->strip_rows, simd->strip_lanes, k_most));

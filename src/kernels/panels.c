@@ -65,7 +65,7 @@ left_matrix tg__left(int rows, int k, const tg_real *A, int stride, tg_real *roo
 {
     const simd_table *simd = tg__simd();
     if (!room || rows < simd->strip_pays) return (left_matrix){ A, stride };
-    simd->pack_strips(false, rows, 0, tg__pieces(rows, simd->strip_rows), k, A, stride, room);
+    simd->pack_strips(false, rows, k, A, stride, room);
     return (left_matrix){ room, 0 };
 }
 

@@ -85,16 +85,14 @@ INLINE int strip_start(int m, int t)
     return m / strips * t + (t < m % strips ? t : m % strips);
 }
 
-static void pack_strips(bool transposed, int m, int first, int end, int k, const tg_real *A, int stride,
-                        tg_real *strips)
+static void pack_strips(bool transposed, int m, int k, const tg_real *A, int stride, tg_real *strips)
 {
-    for (int t = first; t < end; t++) {
-        const int i = strip_start(m, t), rows = strip_start(m, t + 1) - i;
-        tg_real *strip = strips + (size_t)t * (size_t)k * LANES;
+    for (int i = 0, t = 0, rows; i < m; i += rows, t++, strips += (size_t)k * LANES) {
+        rows = strip_start(m, t + 1) - i;
         if (transposed)
-            pack_rows(LANES, k, rows, A + i, (size_t)stride, strip);
+            pack_rows(LANES, k, rows, A + i, (size_t)stride, strips);
         else
-            pack_columns(LANES, k, rows, A + (size_t)i * (size_t)stride, (size_t)stride, strip);
+            pack_columns(LANES, k, rows, A + (size_t)i * (size_t)stride, (size_t)stride, strips);
     }
 }
 
@@ -114,7 +112,8 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
                  size_t stride, right r, int keep, tg_real *C, int C_stride)
 {
     const int lines = b == STRIP ? 1 : panels * WIDTH / LINE;
-    const size_t width = b == STRIP ? WIDTH : r.width;
+    const size_t step = a == STRIP ? LANES : 1, width = b == STRIP ? WIDTH : r.width,
+                 next_step = b == STRIP ? LINE : r.width;
     const tg_real *B = r.at, *next = r.next;
     /* Numbers that are read by the multiply-add itself, and repeated for all lanes, save an instruction each. The compiler
      * does so with a number that is needed once: so each vector of B has a pointer of its own. All of them would be more
@@ -132,8 +131,7 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
     }
     /* four k at a time: fewer instructions for each sum leave room for others on a core that two threads share */
 #pragma GCC unroll 4
-    for (int p = 0; p < k; p++, B += width, A += a == STRIP ? LANES : 1, again += a == STRIP ? LANES : 1,
-             next += b == STRIP ? LINE : width) {
+    for (int p = 0; p < k; p++, A += step, again += step, B += width, next += next_step) {
         vec x[2 * MOST_PANELS];
 #pragma GCC unroll 8
         for (int v = 0; v < 2 * panels; v++) x[v] = load(B + (size_t)(v / 2) * r.apart + v % 2 * VL, VL);
@@ -172,7 +170,7 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
 /* So many panels at once: few rows have too few sums in one panel to keep the multipliers busy. */
 enum {
     TWO_PANELS = VECTOR_BYTES == 64 ? 7 : 2
-}; /* the most rows whose sums leave registers for a second panel */
+}; /* up to so many rows there are registers for a second one */
 INLINE int panels_for(int rows) { return rows == 1 ? MOST_PANELS : rows <= TWO_PANELS ? 2 : 1; }
 INLINE int most_rows(const form a, const int panels)
 {
@@ -189,18 +187,29 @@ INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int
     case 16 * p + m:                                                                                         \
         if (m <= most_rows(a, p))                                                                            \
             tile(m <= most_rows(a, p) ? m : 1, p, a, b, n, k, A, stride, r, keep, C, C_stride);              \
-        break;
-        SIZE(1, 4)
-        SIZE(1, 2)
-        SIZE(2, 2)
-        SIZE(3, 2)
-        SIZE(4, 2)
-        SIZE(5, 2)
-        SIZE(6, 2)
-        SIZE(7, 2)
-        SIZE(1, 1)
-        SIZE(2, 1) SIZE(3, 1) SIZE(4, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1) SIZE(8, 1) SIZE(9, 1) SIZE(10, 1)
-            SIZE(11, 1) SIZE(12, 1) SIZE(13, 1) SIZE(14, 1)
+        break
+        SIZE(1, 4);
+        SIZE(1, 2);
+        SIZE(2, 2);
+        SIZE(3, 2);
+        SIZE(4, 2);
+        SIZE(5, 2);
+        SIZE(6, 2);
+        SIZE(7, 2);
+        SIZE(1, 1);
+        SIZE(2, 1);
+        SIZE(3, 1);
+        SIZE(4, 1);
+        SIZE(5, 1);
+        SIZE(6, 1);
+        SIZE(7, 1);
+        SIZE(8, 1);
+        SIZE(9, 1);
+        SIZE(10, 1);
+        SIZE(11, 1);
+        SIZE(12, 1);
+        SIZE(13, 1);
+        SIZE(14, 1);
 #undef SIZE
     }
 }
@@ -227,8 +236,6 @@ static void standing_product(int rows, int n, int k, const tg_real *A, size_t st
     tiles(rows, panels_for(rows), STANDING, STRIP, n, k, A, stride, r, keep, C, C_stride);
 }
 
-/* Strips that stay in the second cache while a group of panels passes by. */
-enum { BLOCK = GROUP > 1 ? 128 : 16 };
 static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels,
                           int keep, tg_real *C, int C_stride)
 {
@@ -238,32 +245,30 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
     /* Few strips stay in the second cache, all of them: then each panel is read once. */
     const int group = m <= TWO_PANELS ? n : (strips && heights <= 8 ? 1 : GROUP) * WIDTH;
     _Alignas(64) tg_real packed[PACK_ROWS <= TILE ? DEPTH * LANES : 1];
-    for (int block = 0; block < heights; block += BLOCK)
-        for (int j = 0; j < n; j += group)
-            for (int p = 0; p < k; p += DEPTH) {
-                const int depth = k - p < DEPTH ? k - p : DEPTH, columns = n - j < group ? n - j : group,
-                          end = heights - block < BLOCK ? heights : block + BLOCK;
-                right r = { .at = panels + (size_t)j * (size_t)k + (size_t)p * WIDTH,
-                            .width = WIDTH,
-                            .apart = panel };
-                const tg_real *next = r.at + (size_t)(group / WIDTH) * panel;
-                for (int t = block; t < end; t++) {
-                    const int i = strip_start(m, t), rows = strip_start(m, t + 1) - i,
-                              fetched = (t - block) * LINE; /* of the next group's panel: a line for each k */
-                    const tg_real *a = strips ? A + (size_t)t * LANES * (size_t)k + (size_t)p * LANES
-                                              : A + (size_t)i * stride + p;
-                    tg_real *to = C + (size_t)i * (size_t)C_stride + j;
-                    r.next = fetched < WIDTH ? next + fetched * depth : r.at;
-                    if (strips) {
-                        strip_product(rows, columns, depth, a, r, keep || p, to, C_stride);
-                    } else if (PACK_ROWS <= TILE && m >= PACK_ROWS) {
-                        pack_columns(LANES, depth, rows, a, stride, packed);
-                        strip_product(rows, columns, depth, packed, r, keep || p, to, C_stride);
-                    } else {
-                        standing_product(rows, columns, depth, a, stride, r, keep || p, to, C_stride);
-                    }
+    for (int j = 0; j < n; j += group)
+        for (int p = 0; p < k; p += DEPTH) {
+            const int depth = k - p < DEPTH ? k - p : DEPTH, columns = n - j < group ? n - j : group;
+            right r = { .at = panels + (size_t)j * (size_t)k + (size_t)p * WIDTH,
+                        .width = WIDTH,
+                        .apart = panel };
+            const tg_real *next = r.at + (size_t)(group / WIDTH) * panel;
+            for (int t = 0; t < heights; t++) {
+                const int i = strip_start(m, t), rows = strip_start(m, t + 1) - i,
+                          fetched = t * LINE; /* of the next group's panel: a line for each k */
+                const tg_real *a = strips ? A + (size_t)t * LANES * (size_t)k + (size_t)p * LANES
+                                          : A + (size_t)i * stride + p;
+                tg_real *to = C + (size_t)i * (size_t)C_stride + j;
+                r.next = fetched < WIDTH ? next + fetched * depth : r.at;
+                if (strips) {
+                    strip_product(rows, columns, depth, a, r, keep || p, to, C_stride);
+                } else if (PACK_ROWS <= TILE && m >= PACK_ROWS) {
+                    pack_columns(LANES, depth, rows, a, stride, packed);
+                    strip_product(rows, columns, depth, packed, r, keep || p, to, C_stride);
+                } else {
+                    standing_product(rows, columns, depth, a, stride, r, keep || p, to, C_stride);
                 }
             }
+        }
 }
 
 enum { AHEAD = 6 }; /* rows to fetch ahead: they lie apart, and the processor does not guess the next */
