@@ -128,6 +128,16 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_sizes_that_are_timed)
 }
 END_TEST
 
+/* With eight workers neither eight rows nor two panels of units each are enough for all: a grid of both. */
+START_TEST(same_bits_where_both_rows_and_units_are_shared_out)
+{
+    for (int cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
+        for (int ragged = 0; ragged <= 1; ragged++)
+            assert_same_bits("grid", (size){ { .cell = (tg_cell)cell }, 12, 30, 40, 160, ragged },
+                             (const int[]){ 3, 6, 8, 16 }, 4, true);
+}
+END_TEST
+
 /* One step, as programs that go step by step take it. */
 START_TEST(same_bits_for_1_2_3_5_and_8_workers_for_single_steps)
 {
@@ -165,5 +175,6 @@ END_TEST
 
 TG_TEST_MAIN("layers/rnn workers", same_bits_for_any_number_of_workers_and_on_every_repeat,
              same_bits_for_1_2_3_5_and_8_workers_at_sizes_that_are_timed,
+             same_bits_where_both_rows_and_units_are_shared_out,
              same_bits_for_1_2_3_5_and_8_workers_for_single_steps,
              same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes)

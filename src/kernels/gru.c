@@ -25,7 +25,7 @@ typedef struct share { /* of a worker: rows row, row + step, ... below last_row;
 typedef struct sweep {
     gru_shape s;
     gru_cell cell;
-    int groups, slices; /* of rows, of units: one of them is 1 */
+    int groups, slices; /* of rows, of units */
     int phases;         /* from the first step to the last */
     void (*phase)(const struct sweep *w, int phase, share mine);
     const tg_real *h0, *dy;
@@ -57,20 +57,27 @@ size_t tg__gru_panels_room(gru_shape s) { return tg__sweep_packs(s.sequence) ? t
 
 /* ---- how a sweep is shared out ---- */
 
+/* What the busiest worker has: panels of units times rows. */
+static size_t largest_share(const sweep *w, int groups, int slices)
+{
+    return at(tg__pieces(tg__pieces(w->s.H, tg__simd()->panel_columns), slices),
+              tg__pieces(w->s.sequence->B, groups));
+}
+
 /* By rows where everybody gets enough of them to make good use of each weight read, and all weights fit a worker's own
  * cache, or where rows give more workers something to do; else by units, where a phase is long enough to be worth a
- * meeting. Not at all where OpenBLAS multiplies, whose bits may depend on how many columns it is given. */
+ * meeting; by both, where one of them leaves workers idle. Not at all where OpenBLAS multiplies, whose bits may depend
+ * on how many columns it is given. */
 static void share_out(sweep *w, int threads)
 {
     enum { ROWS_ENOUGH = 8, PANELS_ENOUGH = 2 };
     const size_t OWN_CACHE = 1 << 20; /* bytes */
     /* multiply-adds of a worker in a step: a meeting takes as long however wide the vectors are */
     const size_t WORTH_MEETING = 1250 * (size_t)tg__simd()->panel_columns;
-    const int B = w->s.sequence->B, H = w->s.H;
+    const int B = w->s.sequence->B, H = w->s.H, seats = threads < TEAM_PIECES ? threads : TEAM_PIECES,
+              most_slices = H / (PANELS_ENOUGH * tg__simd()->panel_columns);
     const size_t weights = 3 * at(H, H), step = weights * (size_t)B;
-    int slices = H / (PANELS_ENOUGH * tg__simd()->panel_columns);
-    if (slices > threads) slices = threads;
-    if (slices > TEAM_PIECES) slices = TEAM_PIECES;
+    int slices = most_slices < seats ? most_slices : seats;
     while (slices > 1 && step / (size_t)slices < WORTH_MEETING) slices--;
     int groups = B / ROWS_ENOUGH < threads ? B / ROWS_ENOUGH : threads;
     if (groups < 1) groups = 1;
@@ -79,39 +86,41 @@ static void share_out(sweep *w, int threads)
     const bool ours = w->cell.g.panels || (B == 1 && w->cell.g.b == NORMAL);
     w->groups = ours && by_rows ? groups : 1;
     w->slices = ours && !by_rows ? slices : 1;
+    for (int g = 2; ours && g <= groups; g++) {
+        int across = most_slices < seats / g ? most_slices : seats / g;
+        while (across > 1 && step / (size_t)(g * across) < WORTH_MEETING) across--;
+        if (across > 1 && 5 * largest_share(w, g, across) < 4 * largest_share(w, w->groups, w->slices)) {
+            w->groups = g;
+            w->slices = across;
+        }
+    }
 }
 
-static void rows_of_a_worker(void *argument, int group)
+static void share_of_a_worker(void *argument, int phase, int worker)
 {
     const sweep *w = argument;
-    const int B = w->s.sequence->B;
+    const int group = worker / w->slices, slice = worker % w->slices, B = w->s.sequence->B, H = w->s.H,
+              columns = tg__simd()->panel_columns, panels = tg__pieces(H, columns),
+              end = columns * (int)tg__piece_start(panels, w->slices, slice + 1);
     share mine = { .row = group,
                    .last_row = B,
                    .step = w->groups,
-                   .first = 0,
-                   .end = w->s.H,
-                   .strips = tg__gru_strips_of(w->strips, group) };
+                   .first = columns * (int)tg__piece_start(panels, w->slices, slice),
+                   .end = end < H ? end : H,
+                   .strips = tg__gru_strips_of(w->strips, worker) };
     if (w->s.sequence->full) {
         mine.row = (int)tg__piece_start(B, w->groups, group);
         mine.last_row = (int)tg__piece_start(B, w->groups, group + 1);
         mine.step = 1;
     }
-    for (int phase = 0; phase < w->phases; phase++) w->phase(w, phase, mine);
+    w->phase(w, phase, mine);
 }
 
-static void units_of_a_worker(void *argument, int phase, int slice)
+/* All phases of rows that nobody else has a share of. */
+static void rows_of_a_worker(void *argument, int group)
 {
     const sweep *w = argument;
-    const int H = w->s.H, columns = tg__simd()->panel_columns, panels = tg__pieces(H, columns),
-              first = columns * (int)tg__piece_start(panels, w->slices, slice),
-              end = columns * (int)tg__piece_start(panels, w->slices, slice + 1);
-    w->phase(w, phase,
-             (share){ .row = 0,
-                      .last_row = w->s.sequence->B,
-                      .step = 1,
-                      .first = first,
-                      .end = end < H ? end : H,
-                      .strips = tg__gru_strips_of(w->strips, slice) });
+    for (int phase = 0; phase < w->phases; phase++) share_of_a_worker(argument, phase, group);
 }
 
 static void run_sweep(tg_context *cx, sweep *w)
@@ -119,7 +128,7 @@ static void run_sweep(tg_context *cx, sweep *w)
     share_out(w, cx->threads);
     w->strips = tg__gru_strips(cx, &w->cell, w->groups * w->slices, tg__pieces(w->s.sequence->B, w->groups));
     if (w->slices > 1)
-        tg__team_phases(cx, w->phases, w->slices, units_of_a_worker, w);
+        tg__team_phases(cx, w->phases, w->groups * w->slices, share_of_a_worker, w);
     else
         tg__team_run(cx, w->groups, rows_of_a_worker, w);
 }
