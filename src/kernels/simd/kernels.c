@@ -136,7 +136,12 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
 #pragma GCC unroll 8
         for (int v = 0; v < 2 * panels; v++) x[v] = load(B + (size_t)(v / 2) * r.apart + v % 2 * VL, VL);
 #pragma GCC unroll 8
-        for (int l = 0; l < lines; l++) __builtin_prefetch(next + l * LINE, 0, 2);
+        for (int l = 0; l < lines; l++) {
+            if (b == STANDING) /* soon, so into the first cache; a panel waits in the second */
+                __builtin_prefetch(next + l * LINE, 0, 3);
+            else
+                __builtin_prefetch(next + l * LINE, 0, 2);
+        }
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
             const tg_real *at = A + (a == STRIP ? (size_t)i : (size_t)i * stride);
@@ -271,7 +276,7 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
         }
 }
 
-enum { AHEAD = 6 }; /* rows to fetch ahead: they lie apart, and the processor does not guess the next */
+enum { AHEAD = 4 }; /* rows to fetch ahead: they lie apart, and the processor does not guess the next */
 static void row_product(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y)
 {
     const size_t width = (size_t)stride;
