@@ -1,8 +1,8 @@
 /* core/clones.h -- simple loops over arrays, compiled for several instruction sets.
  *
  * A function marked CLONED is compiled once for each, and the loader takes the one for the processor, whatever
- * TIDEGATE_SIMD says. The bits are the
- * same in all: nothing is contracted, and a sum is made in the order in which it is written. */
+ * TIDEGATE_SIMD says. The bits are the same in all: nothing is contracted, and a sum is made in the order in which it
+ * is written. */
 #ifndef CORE_CLONES_H
 #define CORE_CLONES_H
 

@@ -64,35 +64,42 @@ static size_t largest_share(const sweep *w, int groups, int slices)
               tg__pieces(w->s.sequence->B, groups));
 }
 
+/* How many workers, of so many for all groups of rows, share out the units of each group. */
+static int slices_of(const sweep *w, int groups, int workers)
+{
+    enum { PANELS_ENOUGH = 2 };
+    const int width = tg__simd()->panel_columns, H = w->s.H, most = H / (PANELS_ENOUGH * width);
+    /* multiply-adds of a worker in a step: a meeting takes as long however wide the vectors are */
+    const size_t WORTH_MEETING = 1250 * (size_t)width, step = 3 * at(H, H) * (size_t)w->s.sequence->B;
+    int slices = (workers < TEAM_PIECES ? workers : TEAM_PIECES) / groups;
+    if (slices > most) slices = most;
+    while (slices > 1 && step / (size_t)(groups * slices) < WORTH_MEETING) slices--;
+    return slices;
+}
+
 /* By rows where everybody gets enough of them to make good use of each weight read, and all weights fit a worker's own
  * cache, or where rows give more workers something to do; else by units, where a phase is long enough to be worth a
- * meeting; by both, where one of them leaves workers idle. Not at all where OpenBLAS multiplies, whose bits may depend
- * on how many columns it is given. */
+ * meeting; by both, where that takes more than a fifth off what the busiest worker has. Not at all where OpenBLAS
+ * multiplies, whose bits may depend on how many columns it is given. */
 static void share_out(sweep *w, int threads)
 {
-    enum { ROWS_ENOUGH = 8, PANELS_ENOUGH = 2 };
+    enum { ROWS_ENOUGH = 8 };
     const size_t OWN_CACHE = 1 << 20; /* bytes */
-    /* multiply-adds of a worker in a step: a meeting takes as long however wide the vectors are */
-    const size_t WORTH_MEETING = 1250 * (size_t)tg__simd()->panel_columns;
-    const int B = w->s.sequence->B, H = w->s.H, seats = threads < TEAM_PIECES ? threads : TEAM_PIECES,
-              most_slices = H / (PANELS_ENOUGH * tg__simd()->panel_columns);
-    const size_t weights = 3 * at(H, H), step = weights * (size_t)B;
-    int slices = most_slices < seats ? most_slices : seats;
-    while (slices > 1 && step / (size_t)slices < WORTH_MEETING) slices--;
+    const int B = w->s.sequence->B, H = w->s.H, slices = slices_of(w, 1, threads);
     int groups = B / ROWS_ENOUGH < threads ? B / ROWS_ENOUGH : threads;
     if (groups < 1) groups = 1;
     const bool by_rows =
-        groups > slices || (groups == slices && weights * sizeof(tg_real) <= OWN_CACHE) || slices < 2;
+        groups > slices || slices < 2 || (groups == slices && 3 * at(H, H) * sizeof(tg_real) <= OWN_CACHE);
     const bool ours = w->cell.g.panels || (B == 1 && w->cell.g.b == NORMAL);
     w->groups = ours && by_rows ? groups : 1;
     w->slices = ours && !by_rows ? slices : 1;
-    for (int g = 2; ours && g <= groups; g++) {
-        int across = most_slices < seats / g ? most_slices : seats / g;
-        while (across > 1 && step / (size_t)(g * across) < WORTH_MEETING) across--;
-        if (across > 1 && 5 * largest_share(w, g, across) < 4 * largest_share(w, w->groups, w->slices)) {
-            w->groups = g;
-            w->slices = across;
-        }
+    if (!ours) return;
+    for (int g = 2; g <= groups; g++) {
+        const int beside = slices_of(w, g, threads);
+        if (beside < 2 || 5 * largest_share(w, g, beside) >= 4 * largest_share(w, w->groups, w->slices))
+            continue;
+        w->groups = g;
+        w->slices = beside;
     }
 }
 
