@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "core/context.h"
 
@@ -72,8 +71,8 @@ typedef struct worker {
  * nothing. */
 struct team {
     tg_context *cx;
-    pid_t process; /* after a fork the threads are gone */
-    int workers;   /* with the caller */
+    int forks;   /* when the threads were started: a fork leaves them behind */
+    int workers; /* with the caller */
     worker *worker;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -141,9 +140,15 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
+/* How many forks lie between this process and the one that loaded us. Counted, since asking for the process' number
+ * is a system call, which each job would pay for. */
+static int forks;
+static void count_fork(void) { forks++; }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
 static void team_stop(team *t)
 {
-    if (t->process == getpid()) {
+    if (t->forks == forks) {
         pthread_mutex_lock(&t->lock);
         atomic_store(&t->quit, true);
         pthread_cond_broadcast(&t->wake);
@@ -158,14 +163,16 @@ static void team_stop(team *t)
 /* Threads of ours take no signals: those belong to the host. */
 static void team_start(team *t, int threads)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     sigset_t all, before;
+    pthread_once(&once, watch_forks);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
     atomic_store(&t->job, 1);
     atomic_store(&t->inside, 0);
     atomic_store(&t->sleeping, 0);
     atomic_store(&t->quit, false);
-    t->process = getpid();
+    t->forks = forks;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (t->workers = 1; t->workers < threads; t->workers++) {
@@ -183,7 +190,7 @@ static team *team_of(tg_context *cx)
     if (cx->threads < 2) return NULL;
     team *t = cx->team;
     const size_t workers = (size_t)cx->threads;
-    if (t && t->process == getpid()) return t;
+    if (t && t->forks == forks) return t;
     if (!t) {
         if (cx->status) return NULL;
         t = cx->config.allocate(cx->config.allocator_user, sizeof *t + CACHE_LINE + workers * sizeof(worker));

@@ -12,6 +12,7 @@
 #include "kernels/gru.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "core/context.h"
 #include "core/team.h"
@@ -77,19 +78,27 @@ static int slices_of(const sweep *w, int groups, int workers)
     return slices;
 }
 
+/* A worker's second-level cache, in bytes. */
+static size_t own_cache(void)
+{
+    const long LEAST = 1 << 20, here = sysconf(_SC_LEVEL2_CACHE_SIZE); /* 0 where the system does not know */
+    return (size_t)(here > LEAST ? here : LEAST);
+}
+
 /* By rows where everybody gets enough of them to make good use of each weight read, and all weights fit a worker's own
- * cache, or where rows give more workers something to do; else by units, where a phase is long enough to be worth a
- * meeting; by both, where that takes more than a fifth off what the busiest worker has. Not at all where OpenBLAS
- * multiplies, whose bits may depend on how many columns it is given. */
+ * cache, or no worker's part of them would and the rows are many, or where rows give more workers something to do; else
+ * by units, where a phase is long enough to be worth a meeting; by both, where that takes more than a fifth off what the
+ * busiest worker has. Not at all where OpenBLAS multiplies, whose bits may depend on how many columns it is given. */
 static void share_out(sweep *w, int threads)
 {
-    enum { ROWS_ENOUGH = 8 };
-    const size_t OWN_CACHE = 1 << 20; /* bytes */
+    enum { ROWS_ENOUGH = 8, MANY_ROWS = 32 };
     const int B = w->s.sequence->B, H = w->s.H, slices = slices_of(w, 1, threads);
     int groups = B / ROWS_ENOUGH < threads ? B / ROWS_ENOUGH : threads;
     if (groups < 1) groups = 1;
-    const bool by_rows =
-        groups > slices || slices < 2 || (groups == slices && 3 * at(H, H) * sizeof(tg_real) <= OWN_CACHE);
+    const size_t weights = 3 * at(H, H) * sizeof(tg_real), cache = own_cache();
+    const bool rows_read_better =
+        weights <= cache || (B / groups >= MANY_ROWS && weights / (size_t)groups > cache);
+    const bool by_rows = groups > slices || slices < 2 || (groups == slices && rows_read_better);
     const bool ours = w->cell.g.panels || (B == 1 && w->cell.g.b == NORMAL);
     w->groups = ours && by_rows ? groups : 1;
     w->slices = ours && !by_rows ? slices : 1;
