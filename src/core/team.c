@@ -140,8 +140,8 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-/* How many forks lie between this process and the one that loaded us. Counted, since asking for the process' number
- * is a system call, which each job would pay for. */
+/* How many forks lie between this process and the one that started the first team. Counted, since asking for the process'
+ * number is a system call, which each job would pay for; _Fork() and clone() by hand go unnoticed. */
 static int forks;
 static void count_fork(void) { forks++; }
 static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
