@@ -1,4 +1,4 @@
-/* The largest number of a row by intervals of 7-bit integers, against computing them all. */
+/* The largest number of a row by intervals of small integers, against computing them all. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "kernels/simd/table.h"
 #include "workers.h"
 
-enum { ROWS = 9, MOST_K = 700, NEVER = 1 };
+enum { ROWS = 15, /* tiles of every height */ MOST_K = 700, NEVER = 1 };
 
 typedef struct example {
     tg_context *cx;

@@ -18,7 +18,8 @@ TG_API const char *tg_blas_advice(void);
 TG_API const char *tg_blas_core(void);    /* the core name that OpenBLAS chose: "SkylakeX" */
 TG_API const char *tg_blas_version(void); /* OpenBLAS' own description of its build */
 
-/* The instruction set that tidegate's own kernels use: "baseline", "avx2" or "avx512". */
+/* The instruction set that tidegate's own kernels use: "baseline", "avx2", "avx512" or "avx512vnni". The last
+ * two give the same bits. */
 TG_API const char *tg_simd_variant(void);
 
 /* Call first in main(): where tg_blas_advice() has one, executes the program again, once, with

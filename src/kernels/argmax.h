@@ -1,9 +1,9 @@
 /* kernels/argmax.h -- which number of x W + b is the largest, without computing them all.
  *
  * Greedy decoding asks for the most probable word alone. Each row x and each column w_j of W is rounded to integers of
- * 7 bits times a factor,
+ * 7 bits, or 8 where the processor has AVX-512 VNNI, times a factor,
  *
- *     x = r p + f,   w_j = s_j q_j + e_j     (p, q_j in -63..63)
+ *     x = r p + f,   w_j = s_j q_j + e_j     (p, q_j in -63..63, or in -127..127)
  *
  * and then, |.| being the Euclidean length and p q_j an exact product of integers, by Cauchy and Schwarz
  *

@@ -6,17 +6,22 @@
 
 #include "kernels/simd/table.h"
 
+#if TG_SIMD_VARIANTS > 1
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 const simd_table *tg__simd_variant(int k)
 {
 #if TG_SIMD_VARIANTS > 1
     __builtin_cpu_init();
     if (k == 1)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &tg__simd_avx2 : NULL;
-    if (k == 2)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
-                   ? &tg__simd_avx512
-                   : NULL;
+    if (k == 2) return has_avx512() ? &tg__simd_avx512 : NULL;
+    if (k == 3) return has_avx512() && __builtin_cpu_supports("avx512vnni") ? &tg__simd_avx512vnni : NULL;
 #endif
     return k == 0 ? &tg__simd_baseline : NULL;
 }

@@ -27,7 +27,7 @@ typedef struct argmax_table {
     /* bias + x w, as panel_product computes it; depth: that of simd_table */
     tg_real (*chain)(int k, int depth, const tg_real *x, const tg_real *w, tg_real bias);
 } argmax_table;
-extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512;
+extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512, tg__argmax_avx512vnni;
 
 /* `rows` rows, each `step` rows after the one before; units first ... end-1 of H. */
 typedef struct gru_part {
@@ -103,9 +103,9 @@ typedef struct simd_table {
                                         tg_real *dkeys, tg_real *dv, tg_real *dw, tg_real *dcoverage);
 } simd_table;
 
-extern const simd_table tg__simd_baseline, tg__simd_avx2, tg__simd_avx512;
+extern const simd_table tg__simd_baseline, tg__simd_avx2, tg__simd_avx512, tg__simd_avx512vnni;
 
-/* The best table for this processor, or the one that TIDEGATE_SIMD=baseline|avx2|avx512 names. */
+/* The best table for this processor, or the one that TIDEGATE_SIMD=baseline|avx2|avx512|avx512vnni names. */
 const simd_table *tg__simd(void);
 /* For tests: table k, or NULL when there are no more, or when the processor cannot run it. */
 const simd_table *tg__simd_variant(int k);
