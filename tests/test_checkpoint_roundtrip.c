@@ -158,6 +158,50 @@ START_TEST(stands_in_the_file_where_the_documentation_says)
 }
 END_TEST
 
+/* A set that nobody has used yet, so that it has no values. */
+static tg_params *unused_set(tg_context *cx, int n)
+{
+    tg_params *ps = tg_params_new(cx);
+    tg_parameter_new(ps, "w", 1, (int[]){ n }, (tg_init){ .kind = TG_INIT_UNIFORM });
+    tg_parameter_new(ps, "v", 2, (int[]){ 3, 2 }, (tg_init){ .kind = TG_INIT_ORTHOGONAL });
+    return ps;
+}
+
+START_TEST(a_set_that_was_not_used_yet_takes_the_files_values)
+{
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 1 }),
+               *other = tg_context_new(&(tg_context_config){ .seed = 2 });
+    tg_params *saved = unused_set(cx, 5), *loaded = unused_set(other, 5);
+    tg_real w[2][5], v[2][6];
+    ck_assert_int_eq(tg_checkpoint_save(in_folder("p.h5"), &(tg_checkpoint){ .params = saved }), TG_OK);
+    ck_assert_int_eq(tg_checkpoint_load(in_folder("p.h5"), &(tg_checkpoint){ .params = loaded }), TG_OK);
+    ck_assert(!tg_params_get(saved, "w", w[0], 5) && !tg_params_get(loaded, "w", w[1], 5));
+    ck_assert(!tg_params_get(saved, "v", v[0], 6) && !tg_params_get(loaded, "v", v[1], 6));
+    ck_assert(w[0][0] != 0 && v[0][0] != 0);
+    ck_assert(!memcmp(w[0], w[1], sizeof w[0]) && !memcmp(v[0], v[1], sizeof v[0]));
+    tg_parameter_new(loaded, "late", 1, (int[]){ 1 }, (tg_init){ .kind = TG_INIT_ZEROS });
+    ck_assert_int_eq(tg_context_status(other), TG_ERR_STATE);
+    tg_params_free(saved), tg_params_free(loaded);
+    tg_context_free(cx), tg_context_free(other);
+}
+END_TEST
+
+START_TEST(a_set_that_was_not_used_yet_has_its_initial_values_when_loading_fails)
+{
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 3 });
+    tg_params *saved = unused_set(cx, 4), *one = unused_set(cx, 5), *same = unused_set(cx, 5);
+    tg_real w[2][5], v[2][6];
+    ck_assert_int_eq(tg_checkpoint_save(in_folder("q.h5"), &(tg_checkpoint){ .params = saved }), TG_OK);
+    ck_assert_int_eq(tg_checkpoint_load(in_folder("q.h5"), &(tg_checkpoint){ .params = one }), TG_ERR_SHAPE);
+    ck_assert(!tg_params_get(one, "w", w[0], 5) && !tg_params_get(same, "w", w[1], 5));
+    ck_assert(!tg_params_get(one, "v", v[0], 6) && !tg_params_get(same, "v", v[1], 6));
+    ck_assert(w[0][0] != 0 && v[0][0] != 0);
+    ck_assert(!memcmp(w[0], w[1], sizeof w[0]) && !memcmp(v[0], v[1], sizeof v[0]));
+    tg_params_free(saved), tg_params_free(one), tg_params_free(same);
+    tg_context_free(cx);
+}
+END_TEST
+
 START_TEST(what_is_null_is_left_out_and_left_alone)
 {
     run b;
@@ -514,6 +558,8 @@ END_TEST
 TG_TEST_MAIN_FIXTURE("checkpoint/roundtrip", setup, teardown,
                      brings_everything_back_and_training_goes_on_with_the_same_bits,
                      the_same_state_gives_the_same_bytes, stands_in_the_file_where_the_documentation_says,
+                     a_set_that_was_not_used_yet_takes_the_files_values,
+                     a_set_that_was_not_used_yet_has_its_initial_values_when_loading_fails,
                      what_is_null_is_left_out_and_left_alone, one_state_is_saved_without_saying_so,
                      load_of_another_model_changes_nothing_and_names_it,
                      a_missing_or_changed_entry_changes_nothing_and_is_named,

@@ -69,7 +69,7 @@ tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who)
     tg_context *cx = tg__checkpoint_context(c);
     if (!cx) return TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
-    if (c->params && !tg__params_freeze(c->params)) return cx->status;
+    if (c->params && !tg__params_place(c->params)) return cx->status;
     if (c->optimizer) {
         tg_params *ps = tg__optimizer_params(c->optimizer);
         if (c->params && ps != c->params)

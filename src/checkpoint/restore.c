@@ -224,7 +224,10 @@ static void set_all(const restore *r)
 {
     const tg_checkpoint *c = r->c;
     tg_optimizer *o = c->optimizer;
-    if (c->params) set_views(r, c->params, "parameters", c->params->value);
+    if (c->params) {
+        set_views(r, c->params, "parameters", c->params->value);
+        c->params->frozen = true;
+    }
     for (int k = 0; o && k < tg__optimizer_moments(o); k++)
         set_views(r, tg__optimizer_params(o), tg__path("optimizer/%s", tg__optimizer_moment_name(o, k)).s,
                   tg__optimizer_moment(o, k));

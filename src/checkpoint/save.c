@@ -137,6 +137,7 @@ tg_status tg_checkpoint_save(const char *path, const tg_checkpoint *c)
     tg_status s = tg__checkpoint_check(c, "tg_checkpoint_save");
     if (s) return s;
     tg_context *cx = tg__checkpoint_context(c);
+    if (c->params && !tg__params_freeze(c->params)) return cx->status;
     if (!path || !*path) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_checkpoint_save: there is no path");
     if (c->params && !c->allow_nonfinite && (s = check_finite(cx, c->params, path))) return s;
     tg_archive *a = tg_archive_new(cx);

@@ -89,7 +89,7 @@ tg_tensor *tg__params_declare(tg_params *ps, const char *layer, int rank, const 
 {
     tg_context *cx = ps->cx;
     if (cx->status) return NULL;
-    if (ps->frozen) {
+    if (ps->placed) {
         tg_context_fail(cx, TG_ERR_STATE,
                         "%s: the parameter set is frozen (it was used): declare everything first",
                         layer ? layer : view[0].name);
@@ -143,10 +143,10 @@ tg_tensor *tg__params_declare(tg_params *ps, const char *layer, int rank, const 
     return &block->x;
 }
 
-bool tg__params_freeze(tg_params *ps)
+bool tg__params_place(tg_params *ps)
 {
     if (ps->cx->status) return false;
-    if (ps->frozen) return true;
+    if (ps->placed) return true;
     if (ps->source) {
         ps->flat = ps->source->flat;
         ps->value = ps->source->value;
@@ -159,6 +159,13 @@ bool tg__params_freeze(tg_params *ps)
         b->x.data = ps->value + b->offset;
         b->x.grad = ps->gradient ? ps->gradient + b->offset : NULL;
     }
+    return ps->placed = true;
+}
+
+bool tg__params_freeze(tg_params *ps)
+{
+    if (!tg__params_place(ps)) return false;
+    if (ps->frozen) return true;
     for (int i = 0; i < ps->views && !ps->source; i++)
         if (!tg__initialize(ps, &ps->view[i])) return false;
     return ps->frozen = true;

@@ -36,8 +36,8 @@ struct param_block {
 struct tg_params {
     tg_context *cx;
     arena memory;
-    tg_params *source; /* of a shared set: whose values these are */
-    bool frozen;
+    tg_params *source;   /* of a shared set: whose values these are */
+    bool placed, frozen; /* it has its memory; and its values */
     param_block *first, *last;
     param_view *view; /* in order of declaration */
     int views, capacity;
@@ -54,6 +54,9 @@ tg_tensor *tg__params_declare(tg_params *ps, const char *layer, int rank, const 
 
 /* Freezes the set if it is not: allocates and initializes. False: the context is in error. */
 bool tg__params_freeze(tg_params *ps);
+/* Its first half: allocates, for who sets all values and `frozen` then. Initial values can take longer than the values of
+ * a file. */
+bool tg__params_place(tg_params *ps);
 
 param_view *tg__params_find(const tg_params *ps, const char *name); /* NULL: no such name */
 
