@@ -11,7 +11,7 @@
 #include "models/decoder.h"
 #include "params/params.h"
 
-enum { MOST_SENTENCES = 128, MOST_ROWS = 512, MOST_TOKENS = 1 << 24 };
+enum { MOST_SENTENCES = 256, MOST_ROWS = 512, MOST_TOKENS = 1 << 24 };
 static const double most_attention = 1 << 28; /* numbers, of a batch */
 
 /* ---- the input ---- */

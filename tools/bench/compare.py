@@ -29,6 +29,7 @@ DATA = os.path.join(HERE, "..", "..", "datasets", "english-french")
 GRU_SIZES = ["20,1,64,64", "50,1,128,128", "32,16,128,128", "50,32,128,256", "35,20,650,650", "50,64,256,512",
              "100,128,512,1024"]
 STREAM_SIZES = ["64", "128", "256", "512"]
+DECODERS = {rows: f"PyTorch {rows} rows" for rows in (128, 256)}  # at once; tidegate takes 256
 LANGUAGE = 65, 128, 256, 2, 32, 64  # V, E, H, layers, B, T
 V, E, H, B, T = 8000, 256, 512, 64, 20  # of the translation model; its attention has H units
 
@@ -99,7 +100,8 @@ class Race:
     def tell(self, rates):
         """rates: the name of a column -> how much of it is in one piece of work. Then, for each peer, how many times as
         fast as it everyone is."""
-        peers = [c for c in self.contestants if c.name in ("PyTorch", "PyTorch usual", "PyTorch hoisted")]
+        peers = [c for c in self.contestants if c.name in ("PyTorch", "PyTorch usual", "PyTorch hoisted") or
+                 c.name in DECODERS.values()]
         print(f"{'contestant':<32} {'ms':>10} " + " ".join(f"{name:>16}" for name in rates) +
               "".join(f" {'x ' + c.name:>20}" for c in peers))
         for c in self.contestants:
@@ -308,7 +310,8 @@ def compare_decoding(options):
     with tempfile.TemporaryDirectory() as folder:
         paths = [os.path.join(folder, name) for name in ("peer", "ours")]
         race = Race(options)
-        race.peer("PyTorch", "torch_translate_all.py", model, options.data, paths[0], options.threads)
+        for rows, name in DECODERS.items():
+            race.peer(name, "torch_translate_all.py", model, options.data, paths[0], options.threads, rows)
         race.ours("tidegate", "translate_all", model, options.data, paths[1], options.threads)
         with open(paths[1]) as file:
             lines = file.readlines()

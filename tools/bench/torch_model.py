@@ -105,9 +105,8 @@ class EncoderDecoder(nn.Module):
             self.output.bias[[PAD, BEGIN]] = float("-inf")
 
 
-def translate(model, sentences, source_id, target_word, rows=128):
-    """Sentences as lists of words -> translations as texts. Batches of similar length, as large as tidegate's, and its
-    limits."""
+def translate(model, sentences, source_id, target_word, rows):
+    """Sentences as lists of words -> translations as texts. Batches of similar length; limits as tidegate's."""
     translations = [""] * len(sentences)
     order = sorted((i for i in range(len(sentences)) if sentences[i]), key=lambda i: len(sentences[i]))
     for k in range(0, len(order), rows):

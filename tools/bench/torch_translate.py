@@ -191,7 +191,7 @@ def test(model, pairs, source_id, target_id, target_word, options):
     loss = mean_loss(model, Batches(pairs, source_id, target_id, 64))
     model.forbid()
     start = time.perf_counter()
-    translations = translate(model, [source for source, _ in pairs], source_id, target_word)
+    translations = translate(model, [source for source, _ in pairs], source_id, target_word, rows=256)
     seconds = time.perf_counter() - start
     with open(os.path.join(options.out, "translations.txt"), "w", encoding="utf-8", newline="\n") as file:
         file.writelines(text + "\n" for text in translations)

@@ -2,9 +2,9 @@
 """One contestant of compare.py decoding: greedy translations of all sources of a file, as translate_all.c, with the
 weights of the same checkpoint.
 
-    torch_translate_all.py MODEL DATA TRANSLATIONS threads
+    torch_translate_all.py MODEL DATA TRANSLATIONS threads ROWS
 
-MODEL: additive attention, --cell gru-reset-after (PyTorch has no other), one layer, no coverage, words.
+ROWS: sentences of a batch. MODEL: additive attention, --cell gru-reset-after (PyTorch has no other), one layer, no coverage, words.
 """
 import re
 import sys
@@ -85,7 +85,7 @@ def load(path):
 
 
 def main():
-    path, data, translations, threads = sys.argv[1:5]
+    path, data, translations, threads, rows = sys.argv[1:6]
     torch.set_num_threads(int(threads))
     torch.set_flush_denormal(True)
     model, source_id, target_word = load(path)
@@ -96,7 +96,7 @@ def main():
 
     def work():
         sentences = [re.findall(r"[^ \t\n\v\f\r]+", line) for line in lines]
-        return translate(model, sentences, source_id, target_word)
+        return translate(model, sentences, source_id, target_word, int(rows))
 
     with open(translations, "w", encoding="utf-8", newline="\n") as file:
         file.writelines(text + "\n" for text in work())
