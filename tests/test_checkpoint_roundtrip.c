@@ -167,18 +167,23 @@ static tg_params *unused_set(tg_context *cx, int n)
     return ps;
 }
 
+static void expect_equal_values(tg_params *one, tg_params *other)
+{
+    tg_real w[2][5], v[2][6];
+    ck_assert(!tg_params_get(one, "w", w[0], 5) && !tg_params_get(other, "w", w[1], 5));
+    ck_assert(!tg_params_get(one, "v", v[0], 6) && !tg_params_get(other, "v", v[1], 6));
+    ck_assert(w[0][0] != 0 && v[0][0] != 0);
+    ck_assert(!memcmp(w[0], w[1], sizeof w[0]) && !memcmp(v[0], v[1], sizeof v[0]));
+}
+
 START_TEST(a_set_that_was_not_used_yet_takes_the_files_values)
 {
     tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 1 }),
                *other = tg_context_new(&(tg_context_config){ .seed = 2 });
     tg_params *saved = unused_set(cx, 5), *loaded = unused_set(other, 5);
-    tg_real w[2][5], v[2][6];
     ck_assert_int_eq(tg_checkpoint_save(in_folder("p.h5"), &(tg_checkpoint){ .params = saved }), TG_OK);
     ck_assert_int_eq(tg_checkpoint_load(in_folder("p.h5"), &(tg_checkpoint){ .params = loaded }), TG_OK);
-    ck_assert(!tg_params_get(saved, "w", w[0], 5) && !tg_params_get(loaded, "w", w[1], 5));
-    ck_assert(!tg_params_get(saved, "v", v[0], 6) && !tg_params_get(loaded, "v", v[1], 6));
-    ck_assert(w[0][0] != 0 && v[0][0] != 0);
-    ck_assert(!memcmp(w[0], w[1], sizeof w[0]) && !memcmp(v[0], v[1], sizeof v[0]));
+    expect_equal_values(saved, loaded);
     tg_parameter_new(loaded, "late", 1, (int[]){ 1 }, (tg_init){ .kind = TG_INIT_ZEROS });
     ck_assert_int_eq(tg_context_status(other), TG_ERR_STATE);
     tg_params_free(saved), tg_params_free(loaded);
@@ -190,13 +195,9 @@ START_TEST(a_set_that_was_not_used_yet_has_its_initial_values_when_loading_fails
 {
     tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 3 });
     tg_params *saved = unused_set(cx, 4), *one = unused_set(cx, 5), *same = unused_set(cx, 5);
-    tg_real w[2][5], v[2][6];
     ck_assert_int_eq(tg_checkpoint_save(in_folder("q.h5"), &(tg_checkpoint){ .params = saved }), TG_OK);
     ck_assert_int_eq(tg_checkpoint_load(in_folder("q.h5"), &(tg_checkpoint){ .params = one }), TG_ERR_SHAPE);
-    ck_assert(!tg_params_get(one, "w", w[0], 5) && !tg_params_get(same, "w", w[1], 5));
-    ck_assert(!tg_params_get(one, "v", v[0], 6) && !tg_params_get(same, "v", v[1], 6));
-    ck_assert(w[0][0] != 0 && v[0][0] != 0);
-    ck_assert(!memcmp(w[0], w[1], sizeof w[0]) && !memcmp(v[0], v[1], sizeof v[0]));
+    expect_equal_values(one, same);
     tg_params_free(saved), tg_params_free(one), tg_params_free(same);
     tg_context_free(cx);
 }
