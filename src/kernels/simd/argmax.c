@@ -1,4 +1,4 @@
-/* kernels/simd/argmax.c -- products of 7-bit integers, and the intervals they stand for; see kernels/argmax.h.
+/* kernels/simd/argmax.c -- products of small integers, and the intervals they stand for; see kernels/argmax.h.
  *
  * A panel is of two vectors' columns. For each 4 of k it has two vectors, the first and the second one's columns; the 4
  * bytes of a column lie side by side. The integers of a row are stored plus ZERO, because the processor multiplies
@@ -12,11 +12,6 @@
 
 #if defined(SIMD_AVX512VNNI)
 enum { TILE = 8, DEEP = 4, LEVELS = 127, ZERO = 128 };
-#elif defined(SIMD_AVX512) || defined(SIMD_AVX2)
-enum { TILE = 4, DEEP = 8, LEVELS = 63, ZERO = 64 };
-#endif
-
-#if defined(SIMD_AVX512VNNI)
 INLINE ivec add_products(ivec sum, ivec a, ivec b)
 {
     return (ivec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
@@ -34,6 +29,9 @@ INLINE ivec add_pairs(ivec a) { return (ivec)_mm256_madd_epi16((__m256i)a, _mm25
 #if defined(SIMD_AVX512) || defined(SIMD_AVX2)
 
 enum { WIDTH = 2 * VL };
+#if !defined(SIMD_AVX512VNNI)
+enum { TILE = 4, DEEP = 8, LEVELS = 63, ZERO = 64 };
+#endif
 
 INLINE ivec load_bytes(const int8_t *p)
 {
