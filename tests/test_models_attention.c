@@ -1,5 +1,6 @@
 /* tests/test_models_attention.c -- encoder-decoders of every kind: steps against sequences, batches against single rows,
  * the loss, settings that contradict each other, and what a checkpoint keeps. */
+#include "models/decoder.h"
 #include "models_kinds.h"
 #include "models_world.h"
 #include "params/params.h"
@@ -504,6 +505,53 @@ START_TEST(decoding_of_any_kind_allocates_nothing_however_long_the_output)
 }
 END_TEST
 
+/* ---- the words met so far ---- */
+
+enum {
+    MANY_WORDS = 4600,
+    STEP_ROWS = 460,
+    STEPS_OF_NEW_WORDS = MANY_WORDS / STEP_ROWS
+}; /* more than are kept */
+
+/* Logits after <words first, first + 1, ...>, each the only word so far of its row: of each row, the row's own. */
+static void first_logits(small_model *s, decoder_weights *w, int first, tg_real own[STEP_ROWS])
+{
+    const int source[] = { 5, 7, TG_END }, lengths[] = { 3 };
+    int from[STEP_ROWS] = { 0 }, word[STEP_ROWS];
+    const tg_real *logits;
+    for (int r = 0; r < STEP_ROWS; r++) word[r] = first + r;
+    decoder *d = tg__decoder_begin(w, s->t, 3, 1, source, lengths, STEP_ROWS);
+    ck_assert(d && !tg__decoder_step(d, STEP_ROWS, from, word, &logits, NULL));
+    for (int r = 0; r < STEP_ROWS; r++)
+        own[r] = logits[(size_t)r * MANY_WORDS + (size_t)(17 * r % MANY_WORDS)];
+}
+
+/* From the first word on and from the last one on: other words find no room to be kept. */
+START_TEST(a_step_is_the_same_for_words_met_before_and_for_more_words_than_are_kept)
+{
+    static tg_real up[STEPS_OF_NEW_WORDS][STEP_ROWS], again[STEP_ROWS];
+    small_model s = small_model_of(tg_context_new(&(tg_context_config){ .seed = 31, .threads = 2 }),
+                                   (tg_encoder_decoder_config){ .source_vocabulary = 11,
+                                                                .target_vocabulary = MANY_WORDS,
+                                                                .embed = 5,
+                                                                .hidden = 7,
+                                                                .attention = TG_ATTENTION_ADDITIVE });
+    decoder_weights *w = tg__decoder_pack(s.m, 0);
+    for (int k = 0; k < 2 * STEPS_OF_NEW_WORDS; k++) {
+        const int step = k % STEPS_OF_NEW_WORDS;
+        first_logits(&s, w, STEP_ROWS * step, k == step ? up[step] : again);
+        ck_assert(k == step || !memcmp(up[step], again, sizeof again));
+        ck_assert(!step || memcmp(up[0], up[step], sizeof again));
+    }
+    w = tg__decoder_pack(s.m, 0);
+    for (int step = STEPS_OF_NEW_WORDS - 1; step >= 0; step--) {
+        first_logits(&s, w, STEP_ROWS * step, again);
+        ck_assert(!memcmp(up[step], again, sizeof again));
+    }
+    tg_context_free(s.cx);
+}
+END_TEST
+
 TG_TEST_MAIN("models/attention", greedy_steps_give_the_log_probabilities_of_the_sequence,
              company_in_a_batch_changes_no_output_of_any_kind,
              padded_batch_of_any_kind_equals_unpadded_single_rows,
@@ -515,4 +563,5 @@ TG_TEST_MAIN("models/attention", greedy_steps_give_the_log_probabilities_of_the_
              numbers_that_are_not_finite_are_refused_with_and_without_scores,
              tied_source_embedding_takes_one_vocabulary, archive_from_before_attention_is_a_model_without,
              wrong_settings_of_attention_in_an_archive_fail_with_a_sentence,
-             decoding_of_any_kind_allocates_nothing_however_long_the_output)
+             decoding_of_any_kind_allocates_nothing_however_long_the_output,
+             a_step_is_the_same_for_words_met_before_and_for_more_words_than_are_kept)

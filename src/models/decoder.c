@@ -21,9 +21,18 @@ typedef struct carried { /* by each row */
     tg_real *u, *coverage; /* (rows,R), (rows,S), or NULL */
 } carried;
 
+/* Embedding times W_x of the words met so far, where the embedding is what the attending layer reads: a text has fewer
+ * words than tokens. */
+typedef struct word_products {
+    int n, most;
+    int *place;       /* (V): of a word; below 0: not met yet */
+    tg_real *product; /* (most,3H) */
+} word_products;
+
 struct decoder_weights {
     tg_encoder_decoder *m;
     attention_gru attends;
+    word_products met;
     matrix W_x, readout,
         output;          /* W_x: the rows of x; output: without panels as long as nobody asks for logits */
     argmax_matrix words; /* the output layer, rounded; or not usable */
@@ -38,10 +47,11 @@ struct decoder {
     attention_memory memory;
     decoder_weights *w;
     carried now, next;
-    bool computes_all; /* the words' logits: it was of no use to leave some out */
-    int *order;        /* (rows): of the sequence of one step */
+    bool computes_all;  /* the words' logits: it was of no use to leave some out */
+    int *order, *place; /* (rows): of the sequence of one step; in met.product */
+    int *new_word;      /* (rows) */
     attention_gru_run run;
-    tg_real *y, *gates, *z, *u, *logits; /* (rows,.): embeddings, what the readout reads, what it says, ... */
+    tg_real *y, *new_y, *z, *u, *logits; /* (rows,.): embeddings, what the readout reads, what it says, ... */
 };
 
 static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
@@ -69,6 +79,19 @@ static void pack_attending(decoder_weights *w)
     w->attends = tg__attention_gru(a->cx, NORMAL, s, D, tg__attention_rnn_weights(l), rest);
 }
 
+static void take_word_products(decoder_weights *w)
+{
+    enum { MOST = 4096 };
+    const tg_encoder_decoder_config *c = &w->m->config;
+    const int V = c->target_vocabulary;
+    arena *a = &w->m->packed;
+    w->met.most = V < MOST ? V : MOST;
+    w->met.place = tg__arena_take(a, (size_t)V * sizeof *w->met.place);
+    w->met.product = room_for(a, times(w->met.most, 3 * c->hidden));
+    if (a->cx->status) return;
+    for (int v = 0; v < V; v++) w->met.place[v] = -1;
+}
+
 /* For logits. */
 static bool pack_output(decoder_weights *w)
 {
@@ -91,6 +114,7 @@ decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
     w->m = m;
     if (m->readout) w->readout = tg__linear_matrix(m->readout, a->cx, readout);
     if (m->attends) pack_attending(w);
+    if (m->attends && m->config.layers == 1) take_word_products(w);
     if (words_of >= WORTH_ROUNDING)
         w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN });
     return a->cx->status ? NULL : w;
@@ -118,6 +142,7 @@ static void take_run(decoder *d)
     const tg_encoder_decoder_config *c = &m->config;
     const int n = d->most, H = c->hidden;
     d->y = take(d, n, c->embed);
+    d->new_y = take(d, n, c->embed);
     d->logits = take(d, n, c->target_vocabulary);
     if (m->readout) d->u = take(d, n, c->readout);
     if (!m->attends) d->z = take(d, n, c->embed + m->M);
@@ -177,7 +202,9 @@ decoder *tg__decoder_begin(decoder_weights *w, tg_tape *t, int S, int B, const i
     }
     d->now = take_carried(d);
     d->next = take_carried(d);
-    d->order = tg__tape_take(kept, (size_t)most_rows * sizeof *d->order);
+    d->order = tg__tape_take(kept, 3 * (size_t)most_rows * sizeof *d->order);
+    d->place = d->order ? d->order + most_rows : NULL;
+    d->new_word = d->order ? d->place + most_rows : NULL;
     take_run(d);
     if (t->cx->status) return NULL;
     first_states(d);
@@ -243,15 +270,44 @@ static const tg_real *step_summary(decoder *d, int n)
     return run_below(d, n, x, E + M);
 }
 
+/* gates (n,3H) = embeddings of the words times W_x. False: there is no room for all of these words. */
+static bool word_products_of(decoder *d, int n, const int word[], tg_real *gates)
+{
+    const tg_encoder_decoder *m = d->m;
+    tg_context *cx = d->t->cx;
+    const int E = m->config.embed, width = 3 * m->config.hidden;
+    word_products *met = &d->w->met;
+    int new_words = 0;
+    for (int r = 0; r < n; r++) {
+        int *place = &met->place[word[r]];
+        if (*place < 0 && met->n + new_words == met->most) break;
+        if (*place < 0) {
+            *place = met->n + new_words;
+            d->new_word[new_words++] = word[r];
+        }
+        d->place[r] = *place;
+    }
+    tg_real *product = met->product + times(met->n, width);
+    tg__embedding_forward(cx, new_words, E, d->new_word, tg__embedding_table(m->target_embedding)->data,
+                          d->new_y);
+    tg__matrix_product_all(cx, &d->w->W_x, new_words, d->new_y, E, NULL, product, width);
+    met->n += new_words;
+    for (int r = 0; r < n; r++)
+        if (met->place[word[r]] < 0) return false;
+    tg__embedding_forward(cx, n, width, d->place, met->product, gates);
+    return true;
+}
+
 /* With attention: y -> u of dot and general, [ s ; c ; y ] of additive. */
-static const tg_real *step_attending(decoder *d, int n)
+static const tg_real *step_attending(decoder *d, int n, const int word[])
 {
     const tg_encoder_decoder *m = d->m;
     const attention_gru_shape s = m->attends->s;
     const int E = m->config.embed, width = s.H + s.M + E;
     const tg_real *x = d->below ? run_below(d, n, d->y, E) : d->y;
     if (!x) return NULL;
-    tg__matrix_product_all(d->t->cx, &d->w->W_x, n, x, s.I, NULL, d->run.saved.gates, 3 * s.H);
+    if (d->below || !word_products_of(d, n, word, d->run.saved.gates))
+        tg__matrix_product_all(d->t->cx, &d->w->W_x, n, x, s.I, NULL, d->run.saved.gates, 3 * s.H);
     for (int r = 0; r < n; r++) d->order[r] = r;
     const int active[] = { n, 0 }, offset[] = { 0, n };
     const sequence q = { .T = 1,
@@ -282,7 +338,7 @@ static const tg_real *step(decoder *d, int n, const int from[], const int word[]
     assert(n <= d->most);
     carry_all(d, n, from);
     tg__embedding_forward(cx, n, m->config.embed, word, tg__embedding_table(m->target_embedding)->data, d->y);
-    const tg_real *u = m->attends ? step_attending(d, n) : step_summary(d, n);
+    const tg_real *u = m->attends ? step_attending(d, n, word) : step_summary(d, n);
     if (!u || !m->readout) return u;
     const matrix *readout = &d->w->readout;
     tg__matrix_product_all(cx, readout, n, u, readout->k, tg__linear_bias(m->readout), d->u, readout->n);
