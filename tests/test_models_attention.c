@@ -507,13 +507,10 @@ END_TEST
 
 /* ---- the words met so far ---- */
 
-enum {
-    MANY_WORDS = 4600,
-    STEP_ROWS = 460,
-    STEPS_OF_NEW_WORDS = MANY_WORDS / STEP_ROWS
-}; /* more than are kept */
+/* More than are kept, in steps of new ones alone. */
+enum { MANY_WORDS = 4600, STEP_ROWS = 460, STEPS_OF_NEW_WORDS = MANY_WORDS / STEP_ROWS };
 
-/* Logits after <words first, first + 1, ...>, each the only word so far of its row: of each row, the row's own. */
+/* One logit of each row, after the words first, first + 1, ...: each row has one word. */
 static void first_logits(small_model *s, decoder_weights *w, int first, tg_real own[STEP_ROWS])
 {
     const int source[] = { 5, 7, TG_END }, lengths[] = { 3 };

@@ -100,8 +100,8 @@ class Race:
     def tell(self, rates):
         """rates: the name of a column -> how much of it is in one piece of work. Then, for each peer, how many times as
         fast as it everyone is."""
-        peers = [c for c in self.contestants if c.name in ("PyTorch", "PyTorch usual", "PyTorch hoisted") or
-                 c.name in DECODERS.values()]
+        names = ("PyTorch", "PyTorch usual", "PyTorch hoisted", *DECODERS.values())
+        peers = [c for c in self.contestants if c.name in names]
         print(f"{'contestant':<32} {'ms':>10} " + " ".join(f"{name:>16}" for name in rates) +
               "".join(f" {'x ' + c.name:>20}" for c in peers))
         for c in self.contestants:
