@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 GATES, CELL, SWEEP = "src/kernels/simd/kernels.c", "src/kernels/gru_cell.c", "src/kernels/gru.c"
+GRADIENTS = "src/kernels/gru_gradients.c"
 LOOK, ATTENDING = "src/kernels/attention.c", "src/kernels/attention_gru.c"
 
 # (what is broken, file, the shipped text, the text with the fault)
@@ -32,19 +33,20 @@ FAULTS = [
     ("dW_hg from h instead of r * h", GATES, "store(rh_row + j, n, r * load(before + j, n));", "store(rh_row + j, n, load(before + j, n));"),
     ("reset after: dr without q", GATES, "const vec dr = dg * hq * r * (1 - r);", "const vec dr = dg * r * (1 - r);"),
     ("reset after: dq without r", GATES, "store(q_row + j, n, dg * r);", "store(q_row + j, n, dg);"),
-    ("dh without the products of z and r", CELL, "product(&c->zr, p, rows_of(p, s, 2 * H, s.gates, 3 * H), 1, s.dh, H);", ""),
-    ("reset after: dh without the product of q", CELL, "product(&c->g, p, rows_of(p, s, H, s.q, H), 1, s.dh, H);", ";"),
+    ("dh without the products of z and r", CELL, "add_product(c, &c->zr, lots, s, &A);", ""),
+    ("reset after: dh without the product of q", CELL, "add_product(c, &c->g, lots, s, &q);", ""),
     ("the product of z only", CELL, "packed(cx, TRANSPOSED, 2 * H, H, w.W_h,", "packed(cx, TRANSPOSED, H, H, w.W_h,"),
-    ("a missing bias gradient", SWEEP, "tg__add_rows(cx, N, 3 * H, saved.gates, 3 * H, d.b);", "tg__add_rows(cx, N, 2 * H, saved.gates, 3 * H, d.b);"),
-    ("reset after: a missing recurrent bias", SWEEP, "tg__add_rows(cx, N, H, saved.q, H, d.b_h + 2 * H);", ""),
-    ("of each lot the last row does not run backward", SWEEP, "running = which == GO_ON ? ran : q->active[t],",
-     "running = (which == GO_ON ? ran : q->active[t]) - (w->dh && !q->full),"),
-    ("dW_h without the states before the first step", SWEEP, "if (!s.from_zeros)", "if (0)"),
+    ("a missing bias gradient", GRADIENTS, "sum_rows(depth, c.n, dgates + c.first, 3 * H, keep, sum.b + c.first);", "if (!of_g) sum_rows(depth, c.n, dgates + c.first, 3 * H, keep, sum.b + c.first);"),
+    ("reset after: a missing recurrent bias", GRADIENTS, "sum_rows(depth, c.n, dq, H, keep, sum.b_h + c.first);", ""),
+    ("of each lot the last row does not run backward", SWEEP, "running = which == GO_ON ? ran : active,",
+     "running = (which == GO_ON ? ran : active) - (w->dh[0] && !q->full),"),
+    ("dW_h with another row's state before the first step", GRADIENTS, "w->h0 + at(row, w->s.H)", "w->h0"),
     ("h(t-1) taken from the step itself", SWEEP, "before = w->s.reverse ? t + 1 : t - 1,", "before = t,"),
     ("the gradient that arrives at y(t) is lost", CELL, "dh[j] += dy[j];", "(void)dy, (void)dh;"),
-    ("dW_x overwritten instead of added", SWEEP, "saved.gates, 3 * H, NULL, 1, d.W_x, 3 * H);", "saved.gates, 3 * H, NULL, 0, d.W_x, 3 * H);"),
-    ("dx overwritten instead of added", SWEEP, "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, add_dx, dx, I);",
-     "if (dx) tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, 0, dx, I);"),
+    ("dW_x overwritten instead of added", GRADIENTS, "product(inputs, dgate, keep, sum.W_x + c.first, 3 * H);", "product(inputs, dgate, 0, sum.W_x + c.first, 3 * H);"),
+    ("dx overwritten instead of added", SWEEP, "w.W_x, add_dx, dx);", "w.W_x, false, dx);"),
+    ("the rows of the other part of a batch", SWEEP, "row = p.first + first * p.apart,", "row = first * p.apart,"),
+    ("a part takes the other's dh", SWEEP, "take_rows(q, part, s.H, dh, all.dh[part]);", "take_rows(q, 0, s.H, dh, all.dh[part]);"),
     ("attention: dx without the derivative of tanh", GATES, "dx = d * load(v + j, n) * (1 - y * y);", "dx = d * load(v + j, n);"),
     ("attention: dkeys overwritten instead of added", GATES,
      "store(dkeys + j, n, load(dkeys + j, n) + dx);", "store(dkeys + j, n, dx);"),

@@ -146,6 +146,92 @@ START_TEST(padded_batches_equal_unpadded_singles)
 }
 END_TEST
 
+/* A batch, and gradients of all weights, then of x, then of the state before. */
+enum { WIDE_I = 20, WIDE_H = 40, NUMBERS = 100000 };
+typedef struct batch {
+    int T, B;
+    const int *lengths;
+    const tg_real *x, *h0, *dy, *dh; /* h0, dh: (layers,B,H) */
+    size_t n;
+    double sum[NUMBERS];
+} batch;
+
+/* to (blocks,rows,D) = those rows of x (blocks,B,D) */
+static void take_rows(int blocks, int B, int D, int first, int rows, const tg_real *x, tg_real *to)
+{
+    for (int k = 0; k < blocks; k++)
+        memcpy(to + k * rows * D, x + (k * B + first) * D, sizeof *to * (size_t)(rows * D));
+}
+
+static void add_rows(int blocks, int B, int D, int first, int rows, const tg_real *x, double *sum)
+{
+    for (int k = 0; k < blocks; k++)
+        for (int i = 0; i < rows * D; i++) sum[(k * B + first) * D + i] += (double)x[k * rows * D + i];
+}
+
+/* Adds what some rows give when they are a batch of their own. */
+static void add_gradients(tg_tape *t, tg_params *ps, tg_rnn *rnn, const tg_rnn_config *c, batch *b, int first,
+                          int rows)
+{
+    static tg_real x[NUMBERS], h0[NUMBERS], dy[NUMBERS], dh[NUMBERS], g[NUMBERS];
+    const int layers = c->layers ? c->layers : 1, width = c->bidirectional ? 2 * WIDE_H : WIDE_H;
+    take_rows(b->T, b->B, WIDE_I, first, rows, b->x, x);
+    take_rows(layers, b->B, WIDE_H, first, rows, b->h0, h0);
+    take_rows(b->T, b->B, width, first, rows, b->dy, dy);
+    take_rows(layers, b->B, WIDE_H, first, rows, b->dh, dh);
+    tg_params_zero_gradients(ps);
+    tg_tape_begin(t, TG_TRAIN);
+    tg_tensor *in = tg_input(t, 3, (int[]){ b->T, rows, WIDE_I }, x),
+              *before = tg_input(t, 3, (int[]){ layers, rows, WIDE_H }, h0);
+    tg_state state = { before }, *given = c->bidirectional ? NULL : &state, after;
+    tg_tensor *out[2] = { tg_rnn_run(rnn, t, in, b->lengths ? b->lengths + first : NULL, given, &after) };
+    out[1] = after.h;
+    ck_assert_int_eq(tg_tape_backward_from(t, given ? 2 : 1, out, (const tg_real *const[]){ dy, dh }), TG_OK);
+    double *sum = b->sum;
+    for (int p = 0; p < tg_params_count(ps); p++) {
+        tg_parameter_info info;
+        tg_params_info(ps, p, &info);
+        ck_assert_int_eq(tg_params_get_gradient(ps, info.name, g, info.size), TG_OK);
+        for (size_t i = 0; i < info.size; i++) *sum++ += (double)g[i];
+    }
+    add_rows(b->T, b->B, WIDE_I, first, rows, in->grad, sum);
+    sum += b->T * b->B * WIDE_I;
+    if (given) add_rows(layers, b->B, WIDE_H, first, rows, before->grad, sum);
+    b->n = (size_t)(sum - b->sum) + (given ? (size_t)(layers * b->B * WIDE_H) : 0);
+}
+
+/* Batches that are made in two parts, with few tokens and with many. */
+START_TEST(gradients_of_a_batch_are_sums_of_those_of_its_rows)
+{
+    static tg_real numbers[NUMBERS];
+    static batch whole, alone;
+    static const int sizes[][2] = { { 5, 16 }, { 4, 19 }, { 33, 17 } };
+    int lengths[19];
+    fill(numbers, NUMBERS);
+    for (int k = 0; k < 6 * CONFIGS; k++) {
+        const tg_rnn_config *c = &configs[k / 6];
+        const int T = sizes[k % 3][0], B = sizes[k % 3][1];
+        const bool ragged = k / 3 % 2;
+        for (int row = 0; row < B; row++) lengths[row] = (row * 7 + 3) % (T + 1);
+        tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 4, .threads = 2 });
+        tg_params *ps = tg_params_new(cx);
+        tg_rnn *rnn = tg_rnn_new(ps, "rnn", WIDE_I, WIDE_H, c);
+        tg_tape *t = tg_tape_new(cx);
+        whole =
+            (batch){ T, B, ragged ? lengths : NULL, numbers + 1, numbers + 3, numbers + 100, numbers + 17 };
+        alone = whole;
+        add_gradients(t, ps, rnn, c, &whole, 0, B);
+        for (int row = 0; row < B; row++) add_gradients(t, ps, rnn, c, &alone, row, 1);
+        ck_assert_uint_eq(whole.n, alone.n);
+        for (size_t i = 0; i < whole.n; i++)
+            if (!(fabs(whole.sum[i] - alone.sum[i]) <= 2e-5 * (1 + fabs(alone.sum[i]))))
+                ck_abort_msg("configuration %d, T %d, B %d, %s: number %zu is %.9g, the rows' sum is %.9g",
+                             k / 6, T, B, ragged ? "ragged" : "full", i, whole.sum[i], alone.sum[i]);
+        tg_context_free(cx);
+    }
+}
+END_TEST
+
 START_TEST(length_zero_gives_the_state_that_went_in)
 {
     enum { T = 3, B = 2 };
@@ -337,7 +423,8 @@ START_TEST(steady_training_step_allocates_nothing)
 END_TEST
 
 TG_TEST_MAIN("layers/rnn", steps_equal_sequences, two_halves_with_carried_state_equal_the_whole,
-             padded_batches_equal_unpadded_singles, length_zero_gives_the_state_that_went_in,
+             padded_batches_equal_unpadded_singles, gradients_of_a_batch_are_sums_of_those_of_its_rows,
+             length_zero_gives_the_state_that_went_in,
              reverse_direction_is_the_forward_one_on_the_reversed_row,
              wrong_arguments_fail_with_their_numbers, layer_born_in_error_keeps_failing_with_a_sentence,
              shared_parameters_serve_another_context_and_cannot_be_trained,

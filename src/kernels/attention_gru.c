@@ -63,7 +63,7 @@ static sweep sweep_of(tg_context *cx, const attention_gru *m, const attention_gr
                       const attention_gru_backward *b)
 {
     const int B = r->sequence->B, blocks = tg__sweep_blocks(B);
-    return (sweep){ m, r, b, blocks, tg__gru_strips(cx, &m->cell, blocks, tg__pieces(B, blocks)) };
+    return (sweep){ m, r, b, blocks, tg__gru_strips(cx, &m->cell, blocks, tg__pieces(B, blocks), 1) };
 }
 
 /* `rows` rows from `first` on look at their sentences: queries (rows,D) of tokens from `token` on. */

@@ -1,11 +1,11 @@
 /* kernels/gru.c -- the unrolled GRU and its gradients; the step is in gru_cell.c.
  *
  * Order of work: one product for the input side of all steps; the recurrent weights packed once; then the sweep, step by
- * step, with the recurrent products; backward the sweep in the other direction, and after it one product for each weight
- * gradient.
+ * step, with the recurrent products; backward the sweep in the other direction, and after it the gradients of the weights
+ * (gru_gradients.c) and of the input.
  *
- * The workers share a sweep in one of two ways. By rows: each goes from the first step to the last with some rows
- * (neighbours in a full batch, otherwise every n-th, so that nobody gets all the long ones) without meeting the others.
+ * The workers share a sweep in one of two ways. By rows: each goes from the first step to the last with some rows of a
+ * part (neighbours in a full batch, otherwise every n-th, so that nobody gets all the long ones) without meeting the others.
  * By units: each takes some units of all rows, reads but those columns of the recurrent weights, which stay in its own
  * cache, and meets the others after each phase. No number depends on the choice: each is a sum over k in one order, made
  * by one worker. */
@@ -16,10 +16,12 @@
 
 #include "core/context.h"
 #include "core/team.h"
-#include "kernels/matmul.h"
+#include "kernels/gru_gradients.h"
+#include "kernels/parts_product.h"
 
-typedef struct share { /* of a worker: rows row, row + step, ... below last_row; units first ... end-1 */
-    int row, last_row, step, first, end;
+typedef struct
+    share { /* of a worker: of some parts rows row, row + step, ... below last_row; units first ... end-1 */
+    int part, last_part, row, last_row, step, first, end;
     tg_real *strips; /* its scratch */
 } share;
 
@@ -31,7 +33,8 @@ typedef struct sweep {
     void (*phase)(const struct sweep *w, int phase, share mine);
     const tg_real *h0, *dy;
     const tg_real *y_before; /* y, as it is read */
-    tg_real *y, *dh, *drh;
+    tg_real *y;
+    tg_real *dh[SEQUENCE_PARTS], *drh[SEQUENCE_PARTS]; /* of a part's rows (.,H) */
     gru_saved saved;
     gru_strips strips;
 } sweep;
@@ -86,24 +89,26 @@ static size_t own_cache(void)
 }
 
 /* By rows where everybody gets enough of them to make good use of each weight read, and all weights fit a worker's own
- * cache, or no worker's part of them would and the rows are many, or where rows give more workers something to do; else
- * by units, where a phase is long enough to be worth a meeting; by both, where that takes more than a fifth off what the
- * busiest worker has. Not at all where OpenBLAS multiplies, whose bits may depend on how many columns it is given. */
+ * cache; or no worker's part of them would, and they fit the cache that workers share or the rows are many; or where rows
+ * give more workers something to do; else by units, where a phase is long enough to be worth a meeting; by both, where that
+ * takes more than a fifth off what the busiest worker has. Not at all where OpenBLAS multiplies, whose bits may depend on
+ * how many columns it is given. */
 static void share_out(sweep *w, int threads)
 {
-    enum { ROWS_ENOUGH = 8, MANY_ROWS = 32 };
+    enum { ROWS_ENOUGH = 8, MANY_ROWS = 32, SHARED_CACHE = 8 << 20 };
     const int B = w->s.sequence->B, H = w->s.H, slices = slices_of(w, 1, threads);
+    const int parts = w->s.sequence->parts;
     int groups = B / ROWS_ENOUGH < threads ? B / ROWS_ENOUGH : threads;
-    if (groups < 1) groups = 1;
+    groups = groups < parts ? 1 : groups / parts * parts; /* all parts, or a part or less, for each */
     const size_t weights = 3 * at(H, H) * sizeof(tg_real), cache = own_cache();
-    const bool rows_read_better =
-        weights <= cache || (B / groups >= MANY_ROWS && weights / (size_t)groups > cache);
+    const bool rows_read_better = weights <= cache || (weights / (size_t)groups > cache &&
+                                                       (weights <= SHARED_CACHE || B / groups >= MANY_ROWS));
     const bool by_rows = groups > slices || slices < 2 || (groups == slices && rows_read_better);
     const bool ours = w->cell.g.panels || (B == 1 && w->cell.g.b == NORMAL);
     w->groups = ours && by_rows ? groups : 1;
     w->slices = ours && !by_rows ? slices : 1;
     if (!ours) return;
-    for (int g = 2; g <= groups; g++) {
+    for (int g = parts; g <= groups; g += parts) {
         const int beside = slices_of(w, g, threads);
         if (beside < 2 || 5 * largest_share(w, g, beside) >= 4 * largest_share(w, w->groups, w->slices))
             continue;
@@ -115,19 +120,24 @@ static void share_out(sweep *w, int threads)
 static void share_of_a_worker(void *argument, int phase, int worker)
 {
     const sweep *w = argument;
-    const int group = worker / w->slices, slice = worker % w->slices, B = w->s.sequence->B, H = w->s.H,
+    const sequence *q = w->s.sequence;
+    const int group = worker / w->slices, slice = worker % w->slices, H = w->s.H,
               columns = tg__simd()->panel_columns, panels = tg__pieces(H, columns),
               end = columns * (int)tg__piece_start(panels, w->slices, slice + 1);
-    share mine = { .row = group,
-                   .last_row = B,
-                   .step = w->groups,
+    share mine = { .last_part = q->parts,
+                   .last_row = q->B,
+                   .step = 1,
                    .first = columns * (int)tg__piece_start(panels, w->slices, slice),
                    .end = end < H ? end : H,
                    .strips = tg__gru_strips_of(w->strips, worker) };
-    if (w->s.sequence->full) {
-        mine.row = (int)tg__piece_start(B, w->groups, group);
-        mine.last_row = (int)tg__piece_start(B, w->groups, group + 1);
-        mine.step = 1;
+    if (w->groups > 1) {
+        const int groups = w->groups / q->parts, k = group % groups; /* of a part */
+        mine.part = group / groups;
+        mine.last_part = mine.part + 1;
+        const int rows = tg__sequence_part(q, mine.part).rows;
+        mine.row = q->full ? (int)tg__piece_start(rows, groups, k) : k;
+        mine.last_row = q->full ? (int)tg__piece_start(rows, groups, k + 1) : rows;
+        mine.step = q->full ? 1 : groups;
     }
     w->phase(w, phase, mine);
 }
@@ -142,7 +152,8 @@ static void rows_of_a_worker(void *argument, int group)
 static void run_sweep(tg_context *cx, sweep *w)
 {
     share_out(w, cx->threads);
-    w->strips = tg__gru_strips(cx, &w->cell, w->groups * w->slices, tg__pieces(w->s.sequence->B, w->groups));
+    w->strips = tg__gru_strips(cx, &w->cell, w->groups * w->slices,
+                               tg__pieces(w->s.sequence->B, w->groups) + 1, GRU_MOST_LOTS);
     if (w->slices > 1)
         tg__team_phases(cx, w->phases, w->groups * w->slices, share_of_a_worker, w);
     else
@@ -154,50 +165,59 @@ static void run_sweep(tg_context *cx, sweep *w)
 /* Step k of a sweep, in the order in which it runs forward. */
 static int time_of(const sweep *w, int k) { return w->s.reverse ? w->s.sequence->steps - 1 - k : k; }
 
-/* The rows of step t are two lots: those that GO_ON, whose h(t-1) is the output of the step before, come first; those
- * that BEGIN at t have h0. (Forward all begin at once; in reverse a row begins at its last valid step.) */
+/* The rows of a part at step t are two lots: those that GO_ON, whose h(t-1) is the output of the step before, come first;
+ * those that BEGIN at t have h0. (Forward all begin at once; in reverse a row begins at its last valid step.) */
 typedef enum lot { GO_ON, BEGIN, LOTS } lot;
 
 /* A worker's rows of a lot, and their arrays; false where there is none. */
-static bool rows_of(const sweep *w, int t, lot which, share mine, gru_part *part, gru_step *s)
+static bool rows_of(const sweep *w, int t, int part, lot which, share mine, gru_step *s)
 {
     const sequence *q = w->s.sequence;
-    const int H = w->s.H, before = w->s.reverse ? t + 1 : t - 1,
-              ran = before < 0 || before >= q->steps ? 0 : tg__sweep_rows(q, before, 0, q->active[t]),
-              start = which == GO_ON ? 0 : ran, running = which == GO_ON ? ran : q->active[t],
+    const sequence_part p = tg__sequence_part(q, part);
+    const int H = w->s.H, before = w->s.reverse ? t + 1 : t - 1, active = tg__sequence_running(q, p, t),
+              earlier = tg__sequence_running(q, p, before), ran = earlier < active ? earlier : active,
+              start = which == GO_ON ? 0 : ran, running = which == GO_ON ? ran : active,
               end = running < mine.last_row ? running : mine.last_row;
     const int skipped = mine.row < start ? tg__pieces(start - mine.row, mine.step) : 0,
-              first = mine.row + skipped * mine.step, token = q->offset[t] + first;
-    *part = (gru_part){ .rows = tg__pieces(end - first, mine.step),
-                        .step = mine.step,
-                        .H = H,
-                        .first = mine.first,
-                        .end = mine.end };
-    if (!part->rows) return false;
-    *s = (gru_step){ .h_before = which == GO_ON ? w->y_before + at(q->offset[before] + first, w->s.y_stride)
-                                                : w->h0 + at(first, H),
-                     .h_stride = which == GO_ON ? w->s.y_stride : H,
-                     .y = w->y ? w->y + at(token, w->s.y_stride) : NULL,
-                     .y_stride = w->s.y_stride,
-                     .gates = w->saved.gates + at(token, 3 * H),
-                     .q = w->saved.q ? w->saved.q + at(token, H) : NULL,
-                     .rh = w->saved.rh ? w->saved.rh + at(token, H) : NULL,
-                     .dy = w->dy ? w->dy + at(token, w->s.y_stride) : NULL,
-                     .dh = w->dh ? w->dh + at(first, H) : NULL,
-                     .drh = w->drh ? w->drh + at(first, H) : NULL,
-                     .strips = mine.strips };
+              first = mine.row + skipped * mine.step, rows = tg__pieces(end - first, mine.step);
+    if (!rows) return false;
+    const int token = p.token[t] + first, row = p.first + first * p.apart, packed = q->offset[t] + row,
+              stride = w->s.y_stride;
+    *s =
+        (gru_step){ .part = { .rows = rows, .step = mine.step, .H = H, .first = mine.first, .end = mine.end },
+                    .h_before = which == GO_ON ? w->y_before + at(q->offset[before] + row, stride)
+                                               : w->h0 + at(row, H),
+                    .h_stride = p.apart * (which == GO_ON ? stride : H),
+                    .y = w->y ? w->y + at(packed, stride) : NULL,
+                    .y_stride = p.apart * stride,
+                    .gates = w->saved.gates + at(token, 3 * H),
+                    .q = w->saved.q ? w->saved.q + at(token, H) : NULL,
+                    .rh = w->saved.rh ? w->saved.rh + at(token, H) : NULL,
+                    .dy = w->dy ? w->dy + at(packed, stride) : NULL,
+                    .dh = w->dh[part] ? w->dh[part] + at(first, H) : NULL,
+                    .drh = w->drh[part] ? w->drh[part] + at(first, H) : NULL,
+                    .strips = mine.strips };
     return true;
+}
+
+/* All of a worker's rows at step t; how many lots. */
+static int lots_of(const sweep *w, int t, share mine, gru_step s[GRU_MOST_LOTS])
+{
+    int lots = 0;
+    for (int part = mine.part; part < mine.last_part; part++)
+        for (lot which = GO_ON; which < LOTS; which++)
+            if (rows_of(w, t, part, which, mine, &s[lots])) lots++;
+    return lots;
 }
 
 /* ---- forward ---- */
 
 static void forward_phase(const sweep *w, int phase, share mine)
 {
-    const int phases = tg__gru_phases(&w->cell), t = time_of(w, phase / phases);
-    gru_part part;
-    gru_step s;
-    for (lot which = GO_ON; which < LOTS; which++)
-        if (rows_of(w, t, which, mine, &part, &s)) tg__gru_forward_phase(&w->cell, phase % phases, part, s);
+    const int phases = tg__gru_phases(&w->cell);
+    gru_step s[GRU_MOST_LOTS];
+    const int lots = lots_of(w, time_of(w, phase / phases), mine, s);
+    if (lots) tg__gru_forward_phase(&w->cell, phase % phases, lots, s);
 }
 
 /* h_end: each row's output at the last step it ran, or h0 if it never did. */
@@ -217,8 +237,7 @@ void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *
                      tg_real *h_end, tg_real *y, gru_saved saved, tg_real *panels)
 {
     const sequence *q = s.sequence;
-    tg__matmul(cx, NORMAL, NORMAL, q->tokens, 3 * s.H, s.I, x, s.I, w.W_x, 3 * s.H, NULL, 0, saved.gates,
-               3 * s.H);
+    tg__product_into_parts(cx, q, 3 * s.H, s.I, x, w.W_x, saved.gates);
     sweep all = { .s = s,
                   .cell = tg__gru_cell(cx, NORMAL, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
                   .phase = forward_phase,
@@ -239,83 +258,34 @@ static void backward_phase(const sweep *w, int phase, share mine)
 {
     const sequence *q = w->s.sequence;
     const int phases = tg__gru_phases(&w->cell), k = q->steps - 1 - phase / phases;
-    gru_part part;
-    gru_step s;
-    for (lot which = GO_ON; which < LOTS && phase % phases == 0 && k + 1 < q->steps; which++)
-        if (rows_of(w, time_of(w, k + 1), which, mine, &part, &s))
-            tg__gru_backward_products(&w->cell, part, s);
-    for (lot which = GO_ON; which < LOTS && k >= 0; which++)
-        if (rows_of(w, time_of(w, k), which, mine, &part, &s))
-            tg__gru_backward_phase(&w->cell, phase % phases, part, s);
+    gru_step s[GRU_MOST_LOTS];
+    const int later = phase % phases == 0 && k + 1 < q->steps ? lots_of(w, time_of(w, k + 1), mine, s) : 0;
+    if (later) tg__gru_backward_products(&w->cell, later, s);
+    const int lots = k >= 0 ? lots_of(w, time_of(w, k), mine, s) : 0;
+    if (lots) tg__gru_backward_phase(&w->cell, phase % phases, lots, s);
 }
 
-void tg__gru_recurrent_gradients(tg_context *cx, int token, int N, int H, bool reset_after,
-                                 const tg_real *h_before, int h_stride, gru_saved saved, gru_gradients d)
-{
-    const tg_real *dgates = saved.gates + at(token, 3 * H), *dg = dgates + 2 * H; /* dz dr dg side by side */
-    tg__matmul(cx, TRANSPOSED, NORMAL, H, 2 * H, N, h_before, h_stride, dgates, 3 * H, NULL, 1, d.W_h,
-               3 * H); /* dW_hz, dW_hr */
-    if (reset_after)
-        tg__matmul(cx, TRANSPOSED, NORMAL, H, H, N, h_before, h_stride, saved.q + at(token, H), H, NULL, 1,
-                   d.W_h + 2 * H, 3 * H); /* dW_hg += h' dq */
-    else
-        tg__matmul(cx, TRANSPOSED, NORMAL, H, H, N, saved.rh + at(token, H), H, dg, 3 * H, NULL, 1,
-                   d.W_h + 2 * H, 3 * H); /* dW_hg += (r*h)' dg */
-}
-
-void tg__gru_bias_gradients(tg_context *cx, int N, int H, bool reset_after, gru_saved saved, gru_gradients d)
-{
-    tg__add_rows(cx, N, 3 * H, saved.gates, 3 * H, d.b);
-    if (!reset_after) return;
-    tg__add_rows(cx, N, 2 * H, saved.gates, 3 * H, d.b_h);
-    tg__add_rows(cx, N, H, saved.q, H, d.b_h + 2 * H);
-}
-
-/* h_before (tokens,H): h(t-1) of every token. */
-typedef struct gathering {
-    const sweep *w;
-    tg_real *h_before;
-} gathering;
-
-static void gather_step(void *argument, int t)
-{
-    const gathering *g = argument;
-    const sequence *q = g->w->s.sequence;
-    const int H = g->w->s.H;
-    for (lot which = GO_ON; which < LOTS; which++) {
-        gru_part part;
-        gru_step s;
-        if (!rows_of(g->w, t, which, (share){ .row = 0, .last_row = q->B, .step = 1, .first = 0, .end = H },
-                     &part, &s))
-            continue;
-        tg_real *to = g->h_before + (s.gates - g->w->saved.gates) / 3;
-        for (int i = 0; i < part.rows; i++)
-            memcpy(to + at(i, H), s.h_before + at(i, s.h_stride), (size_t)H * sizeof *to);
-    }
-}
-
-/* dW_h. Where all rows are full, h(t-1) of all tokens but those of the first step are the outputs as they lie in
- * memory, one step further. */
-static void recurrent_gradients(tg_context *cx, const sweep *w, gru_gradients d, tg_real *h_before)
-{
-    const gru_shape s = w->s;
-    const sequence *q = s.sequence;
-    const int N = q->tokens, B = q->B, H = s.H, later = s.reverse ? 0 : B, begin = s.reverse ? N - B : 0;
-    if (!q->full) {
-        gathering g = { w, h_before };
-        tg__team_run(cx, q->steps, gather_step, &g);
-        tg__gru_recurrent_gradients(cx, 0, N, H, s.reset_after, h_before, H, w->saved, d);
-        return;
-    }
-    tg__gru_recurrent_gradients(cx, later, N - B, H, s.reset_after,
-                                w->y_before + (s.reverse ? at(B, s.y_stride) : 0), s.y_stride, w->saved, d);
-    if (!s.from_zeros) tg__gru_recurrent_gradients(cx, begin, B, H, s.reset_after, w->h0, H, w->saved, d);
-}
+/* Each part's dh and drh lie so far from the other's that no core fetches both at once. */
+enum { PARTS_APART = 4096 }; /* elements */
 
 size_t tg__gru_backward_scratch(gru_shape s)
 {
-    const sequence *q = s.sequence;
-    return (size_t)s.H * ((size_t)q->B + (q->full ? 0 : (size_t)q->tokens));
+    const size_t sweeps = 2 * at(s.sequence->B, s.H) + PARTS_APART, gradients = tg__gru_gradients_scratch(s);
+    return sweeps > gradients ? sweeps : gradients;
+}
+
+/* dh of each part's rows side by side, and back. */
+static void take_rows(const sequence *q, int part, int H, const tg_real *dh, tg_real *rows)
+{
+    const sequence_part p = tg__sequence_part(q, part);
+    for (int i = 0; i < p.rows; i++)
+        memcpy(rows + at(i, H), dh + at(p.first + i * p.apart, H), (size_t)H * sizeof *dh);
+}
+static void put_rows(const sequence *q, int part, int H, const tg_real *rows, tg_real *dh)
+{
+    const sequence_part p = tg__sequence_part(q, part);
+    for (int i = 0; i < p.rows; i++)
+        memcpy(dh + at(p.first + i * p.apart, H), rows + at(i, H), (size_t)H * sizeof *dh);
 }
 
 void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients d, const tg_real *x,
@@ -323,25 +293,25 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
                       bool add_dx, tg_real *dx, tg_real *scratch, tg_real *panels)
 {
     const sequence *q = s.sequence;
-    const int H = s.H, I = s.I, N = q->tokens;
     sweep all = { .s = s,
                   .cell =
-                      tg__gru_cell(cx, TRANSPOSED, H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
+                      tg__gru_cell(cx, TRANSPOSED, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
                   .phase = backward_phase,
                   .h0 = h0,
                   .y_before = y,
                   .dy = dy,
-                  .dh = dh,
-                  .drh = scratch,
                   .saved = saved };
+    for (int part = 0; part < q->parts; part++) {
+        const size_t rows = at(tg__sequence_part(q, part).rows, s.H);
+        all.dh[part] = scratch;
+        all.drh[part] = scratch + rows;
+        scratch += 2 * rows + PARTS_APART;
+        take_rows(q, part, s.H, dh, all.dh[part]);
+    }
     all.phases = q->steps * tg__gru_phases(&all.cell) + 1;
     run_sweep(cx, &all);
+    for (int part = 0; part < q->parts; part++) put_rows(q, part, s.H, all.dh[part], dh);
 
-    tg__matmul(cx, TRANSPOSED, NORMAL, I, 3 * H, N, x, I, saved.gates, 3 * H, NULL, 1, d.W_x,
-               3 * H); /* dW_x += x' d */
-    recurrent_gradients(cx, &all, d, scratch + at(q->B, H));
-    tg__gru_bias_gradients(cx, N, H, s.reset_after, saved, d);
-    if (dx)
-        tg__matmul(cx, NORMAL, TRANSPOSED, N, I, 3 * H, saved.gates, 3 * H, w.W_x, 3 * H, NULL, add_dx, dx,
-                   I); /* dx += d W_x' */
+    tg__gru_gradients(cx, s, d, x, h0, y, saved, all.dh[0]);
+    if (dx) tg__product_out_of_parts(cx, q, s.I, 3 * s.H, saved.gates, w.W_x, add_dx, dx);
 }

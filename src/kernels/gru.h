@@ -10,16 +10,15 @@ typedef struct gru_shape {
     const sequence *sequence;
     int I, H;
     bool reset_after;
-    bool from_zeros; /* h0 is zeros: backward then leaves out a product */
-    bool reverse;    /* from each row's last valid step to its first */
-    int y_stride;    /* H, or 2H where two directions share the output */
+    bool reverse; /* from each row's last valid step to its first */
+    int y_stride; /* H, or 2H where two directions share the output */
 } gru_shape;
 
 typedef struct gru_gradients { /* all ADDED to */
     tg_real *W_x, *W_h, *b, *b_h;
 } gru_gradients;
 
-/* What forward leaves for backward, all in packed order. */
+/* What forward leaves for backward, in the order of parts (kernels/sequence.h). */
 typedef struct gru_saved {
     tg_real *gates; /* (tokens,3H): z r g; backward turns them into the gradients before activation */
     tg_real *q;     /* (tokens,H): reset-after only; backward turns it into its gradient */
@@ -41,12 +40,6 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
                       const tg_real *h0, const tg_real *y, const tg_real *dy, gru_saved saved, tg_real *dh,
                       bool add_dx, tg_real *dx, tg_real *scratch, tg_real *panels);
 size_t tg__gru_backward_scratch(gru_shape s);
-
-/* dW_h, from the gradients of N tokens from `token` on and the states before them, h_before (N,H) with h_stride. */
-void tg__gru_recurrent_gradients(tg_context *cx, int token, int N, int H, bool reset_after,
-                                 const tg_real *h_before, int h_stride, gru_saved saved, gru_gradients d);
-/* db, db_h, from all N tokens. */
-void tg__gru_bias_gradients(tg_context *cx, int N, int H, bool reset_after, gru_saved saved, gru_gradients d);
 
 /* ---- for sweeps that do something else between the steps ---- */
 

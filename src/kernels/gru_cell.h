@@ -41,20 +41,21 @@ gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_af
                       tg_real *room);
 size_t tg__gru_cell_room(int H);
 
-/* Scratch of the workers of a sweep, for gru_step's strips, `each` elements for a worker; until the next product
- * by the team, which packs in the same place. NULL where there is nothing to pack. */
+/* Scratch of the workers of a sweep, for gru_step's strips, `each` elements for a worker, enough for `rows` rows in so
+ * many lots; until the next product by the team, which packs in the same place. NULL where there is nothing to pack. */
 typedef struct gru_strips {
     tg_real *all;
     size_t each;
 } gru_strips;
-gru_strips tg__gru_strips(tg_context *cx, const gru_cell *c, int workers, int rows);
+gru_strips tg__gru_strips(tg_context *cx, const gru_cell *c, int workers, int rows, int lots);
 static inline tg_real *tg__gru_strips_of(gru_strips s, int worker)
 {
     return s.all ? s.all + (size_t)worker * s.each : NULL;
 }
 
-/* The arrays of one step, each at the first row of the part that is to be done. */
+/* Some rows of one step and, the same for all lots of a call, some units; the arrays, each at the first of the rows. */
 typedef struct gru_step {
+    gru_part part;           /* first is a multiple of tg__simd()->panel_columns */
     const tg_real *h_before; /* h(t-1), with h_stride */
     tg_real *y;              /* h(t), with y_stride; forward only */
     int h_stride, y_stride;
@@ -63,20 +64,21 @@ typedef struct gru_step {
     tg_real *rh;    /* (rows,H): r * h(t-1); reset-before only, forward only */
     const tg_real *dy; /* dL/dy(t), with y_stride, added to dh; or NULL; backward only */
     tg_real *dh, *drh; /* (rows,H): dL/dh(t), then dL/dh(t-1); scratch; backward only */
-    tg_real *strips;   /* a worker's scratch, or NULL */
+    tg_real *strips;   /* the worker's scratch for all lots of a call, or NULL */
 } gru_step;
 
-/* Phase 0, and 1 with reset before. p.first is a multiple of tg__simd()->panel_columns. */
-enum { GRU_PHASES_RESET_BEFORE = 2, GRU_PHASES_RESET_AFTER = 1 };
+/* Phase 0, and 1 with reset before, of so many lots of rows, which take the weights by turns while these are in the
+ * cache. */
+enum { GRU_PHASES_RESET_BEFORE = 2, GRU_PHASES_RESET_AFTER = 1, GRU_MOST_LOTS = 4 };
 static inline int tg__gru_phases(const gru_cell *c)
 {
     return c->reset_after ? GRU_PHASES_RESET_AFTER : GRU_PHASES_RESET_BEFORE;
 }
-void tg__gru_forward_phase(const gru_cell *c, int phase, gru_part p, gru_step s);
+void tg__gru_forward_phase(const gru_cell *c, int phase, int lots, const gru_step s[]);
 
 /* The same backward, and after all phases what goes through the products to h(t-1). */
-void tg__gru_backward_phase(const gru_cell *c, int phase, gru_part p, gru_step s);
-void tg__gru_backward_products(const gru_cell *c, gru_part p, gru_step s);
+void tg__gru_backward_phase(const gru_cell *c, int phase, int lots, const gru_step s[]);
+void tg__gru_backward_products(const gru_cell *c, int lots, const gru_step s[]);
 
 /* A whole step of all units of `rows` rows, by the calling thread. */
 void tg__gru_step(const gru_cell *c, int rows, gru_step s);

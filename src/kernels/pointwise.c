@@ -1,7 +1,28 @@
-/* kernels/pointwise.c -- see pointwise.h; the work is in simd/kernels.c. */
+/* kernels/pointwise.c -- see pointwise.h; what has vectors of its own is in simd/kernels.c. */
 #include "kernels/pointwise.h"
 
+#include "core/clones.h"
+#include "core/team.h"
 #include "kernels/simd/table.h"
 
 void tg__sigmoid(size_t n, const tg_real *x, tg_real *y) { tg__simd()->sigmoid(n, x, y); }
 void tg__tanh(size_t n, const tg_real *x, tg_real *y) { tg__simd()->tanh(n, x, y); }
+
+typedef struct addition {
+    const tg_real *x;
+    tg_real *y;
+} addition;
+
+CLONED static void add_range(void *argument, size_t first, size_t end)
+{
+    const addition *a = argument;
+    const tg_real *restrict x = a->x;
+    tg_real *restrict y = a->y;
+    for (size_t i = first; i < end; i++) y[i] += x[i];
+}
+
+void tg__add(tg_context *cx, size_t n, const tg_real *x, tg_real *y)
+{
+    enum { PIECE = 1 << 14 };
+    tg__team_ranges(cx, n, PIECE, add_range, &(addition){ x, y });
+}

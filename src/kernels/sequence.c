@@ -5,12 +5,31 @@
 
 #include "core/team.h"
 
-size_t tg__sequence_room(int T, int B) { return (size_t)B + 2 * ((size_t)T + 1); }
+size_t tg__sequence_room(int T, int B) { return (size_t)B + (2 + SEQUENCE_PARTS) * ((size_t)T + 1); }
+
+/* Where each part's tokens of each step begin. */
+static void cut_into_parts(sequence *s, int *token)
+{
+    enum { ENOUGH_ROWS = 16 };
+    s->parts = s->B >= ENOUGH_ROWS && s->steps > 1 ? SEQUENCE_PARTS : 1;
+    s->token = token;
+    int at = 0;
+    for (int part = 0; part < s->parts; part++, token += s->steps + 1) {
+        for (int t = 0; t < s->steps; t++) {
+            const int all = s->active[t];
+            token[t] = at;
+            at += s->full
+                      ? (int)(tg__piece_start(all, s->parts, part + 1) - tg__piece_start(all, s->parts, part))
+                      : tg__pieces(all - part, s->parts);
+        }
+        token[s->steps] = at;
+    }
+}
 
 /* A counting sort by falling length; rows of equal length keep their order. */
 void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
 {
-    int *order = room, *active = room + B, *offset = active + T + 1;
+    int *order = room, *active = room + B, *offset = active + T + 1, *token = offset + T + 1;
     *s = (sequence){ .T = T, .B = B, .full = true, .order = order, .active = active, .offset = offset };
     for (int b = 0; b < B && lengths; b++)
         if (lengths[b] != T) s->full = false;
@@ -18,6 +37,7 @@ void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
         for (int b = 0; b < B; b++) order[b] = b;
         for (int t = 0; t <= T; t++) active[t] = t < T ? B : 0, offset[t] = t * B;
         s->steps = T, s->tokens = T * B;
+        cut_into_parts(s, token);
         return;
     }
     /* active[t] = rows longer than t; it is also where the rows of length t start in the order */
@@ -30,6 +50,58 @@ void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
     for (int t = 0, at = 0; t <= T; at += active[t], t++) offset[t] = at;
     while (s->steps < T && active[s->steps]) s->steps++;
     s->tokens = offset[s->steps];
+    cut_into_parts(s, token);
+}
+
+/* ---- parts ---- */
+
+sequence_part tg__sequence_part(const sequence *s, int part)
+{
+    const int first = s->full ? (int)tg__piece_start(s->B, s->parts, part) : part,
+              next = (int)tg__piece_start(s->B, s->parts, part + 1);
+    return (sequence_part){ .rows = s->full ? next - first : tg__pieces(s->B - part, s->parts),
+                            .first = first,
+                            .apart = s->full ? 1 : s->parts,
+                            .token = s->token + (size_t)part * ((size_t)s->steps + 1) };
+}
+
+bool tg__sequence_next_run(sequence_part p, int *token, int end, sequence_run *run)
+{
+    if (*token >= end) return false;
+    while (p.token[run->t + 1] <= *token) run->t++;
+    run->row = *token - p.token[run->t];
+    *token = p.token[run->t + 1] < end ? p.token[run->t + 1] : end;
+    run->rows = *token - p.token[run->t] - run->row;
+    return true;
+}
+
+static size_t packed_row(const sequence *s, sequence_part p, sequence_run run, int D)
+{
+    return ((size_t)s->offset[run.t] + (size_t)p.first + (size_t)run.row * (size_t)p.apart) * (size_t)D;
+}
+
+void tg__sequence_take(const sequence *s, sequence_part p, int first, int end, int D, const tg_real *x,
+                       tg_real *to)
+{
+    const size_t width = (size_t)D, apart = width * (size_t)p.apart;
+    for (sequence_run run = { 0 }; tg__sequence_next_run(p, &first, end, &run);) {
+        const tg_real *from = x + packed_row(s, p, run, D);
+        for (int i = 0; i < run.rows; i++, from += apart, to += width) memcpy(to, from, width * sizeof *to);
+    }
+}
+
+void tg__sequence_put(const sequence *s, sequence_part p, int first, int end, int D, const tg_real *from,
+                      bool add, tg_real *x)
+{
+    const size_t width = (size_t)D, apart = width * (size_t)p.apart;
+    for (sequence_run run = { 0 }; tg__sequence_next_run(p, &first, end, &run);) {
+        tg_real *restrict to = x + packed_row(s, p, run, D);
+        for (int i = 0; i < run.rows; i++, to += apart, from += width)
+            if (add)
+                for (size_t j = 0; j < width; j++) to[j] += from[j];
+            else
+                memcpy(to, from, width * sizeof *to);
+    }
 }
 
 typedef struct move {

@@ -17,7 +17,39 @@ typedef struct sequence {
     const int *order;  /* (B): row i of the packed order is row order[i] of the batch */
     const int *active; /* (steps + 1): rows running at step t; active[steps] is 0 */
     const int *offset; /* (steps + 1) */
+    int parts;         /* see sequence_part */
+    const int *token;  /* (parts, steps + 1) */
 } sequence;
+
+/* A batch of sixteen rows and more over several steps is made in two parts, by different workers where there are. What only
+ * they read is kept in the order of parts: all tokens of a part lie side by side, step after step, its rows in order. (A
+ * core fetches more than it is asked for. Where its rows lie between those of another, these are taken from the other's
+ * cache at each step.) A part has neighbouring rows of a full batch; else every second, so that both get long ones. */
+enum { SEQUENCE_PARTS = 2 };
+typedef struct sequence_part {
+    int rows, first, apart; /* row i of the part is row first + i * apart of the packed order */
+    const int *token;       /* (steps + 1): where each step's tokens begin, in the order of parts */
+} sequence_part;
+
+sequence_part tg__sequence_part(const sequence *s, int part);
+/* Rows of a part that run at step t; 0 at any other time. */
+static inline int tg__sequence_running(const sequence *s, sequence_part p, int t)
+{
+    return t < 0 || t >= s->steps ? 0 : p.token[t + 1] - p.token[t];
+}
+/* Some rows of a part, all at one step: tokens of a span that lie in it. */
+typedef struct sequence_run {
+    int t, row, rows; /* row: the part's */
+} sequence_run;
+/* The first run of the part's tokens *token ... end-1, which are moved past it; t: where the last one was, or 0. False:
+ * there are none left. */
+bool tg__sequence_next_run(sequence_part p, int *token, int end, sequence_run *run);
+
+/* to (tokens first ... end-1 of the part, side by side) = rows of x (tokens,D), in packed order, and back, set or added. */
+void tg__sequence_take(const sequence *s, sequence_part p, int first, int end, int D, const tg_real *x,
+                       tg_real *to);
+void tg__sequence_put(const sequence *s, sequence_part p, int first, int end, int D, const tg_real *from,
+                      bool add, tg_real *x);
 
 /* Integers of room that tg__sequence_init needs. */
 size_t tg__sequence_room(int T, int B);

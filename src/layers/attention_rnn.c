@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/gru_gradients.h"
 #include "kernels/matmul.h"
 #include "layers/gates.h"
 
@@ -281,7 +282,7 @@ static void weight_gradients(tg_tape *t, const attention_rnn_record *r, const at
     const attention_gru_shape s = r->l->s;
     const attention_gru_gradients d = gradients_of(r->l);
     const int N = r->s.tokens, H = s.H, R = s.R, M = s.M, D = r->l->attention->D;
-    tg__gru_recurrent_gradients(t->cx, 0, N, H, s.reset_after, b->h_before, H, r->run.saved, d.gru);
+    tg__gru_recurrent_gradients(t->cx, N, H, s.reset_after, b->h_before, r->run.saved, d.gru);
     tg__gru_bias_gradients(t->cx, N, H, s.reset_after, r->run.saved, d.gru);
     if (d.W_q)
         tg__matmul(t->cx, TRANSPOSED, NORMAL, H, D, N, b->h_before, H, b->dquery, D, NULL, 1, d.W_q, D);

@@ -108,7 +108,6 @@ static gru_shape shape_of(const rnn_record *r, int k)
                         .I = layer ? l->H * l->directions : l->I,
                         .H = l->H,
                         .reset_after = l->config.cell == TG_GRU_RESET_AFTER,
-                        .from_zeros = !r->h_in,
                         .reverse = k % l->directions == 1,
                         .y_stride = l->H * l->directions };
 }
@@ -213,7 +212,12 @@ static void rnn_backward(tg_tape *t, void *record)
     const size_t state = times(B, H), wide = times(N, width), state_bytes = state * sizeof(tg_real);
 
     tg_real *dh = tg__tape_take(t, state_bytes);
-    tg_real *scratch = tg__tape_take(t, tg__gru_backward_scratch(shape_of(r, 0)) * sizeof(tg_real));
+    size_t room = 0;
+    for (int k = 0; k < l->config.layers * l->directions; k++) {
+        const size_t needed = tg__gru_backward_scratch(shape_of(r, k));
+        if (needed > room) room = needed;
+    }
+    tg_real *scratch = tg__tape_take(t, room * sizeof(tg_real));
     tg_real *dx_packed =
         r->x->grad && !r->s.full ? tg__arena_zeroed(&t->memory, times(N, l->I) * sizeof(tg_real)) : NULL;
     tg_real *between[2] = { NULL, NULL }; /* gradients of a layer's output and of its input, by turns */

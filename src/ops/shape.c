@@ -3,6 +3,7 @@
 
 #include <tidegate/ops.h>
 
+#include "kernels/pointwise.h"
 #include "ops/op.h"
 
 /* ---- views ---- */
@@ -72,12 +73,6 @@ static void set_range(void *argument, size_t first, size_t end)
     memcpy(m->to + first, m->from + first, (end - first) * sizeof *m->to);
 }
 
-static void add_range(void *argument, size_t first, size_t end)
-{
-    const block *m = argument;
-    for (size_t i = first; i < end; i++) m->to[i] += m->from[i];
-}
-
 static void set_rows(void *argument, size_t first, size_t end)
 {
     const block *m = argument;
@@ -100,11 +95,6 @@ static void set(tg_context *cx, tg_real *to, const tg_real *from, size_t n)
     tg__team_ranges(cx, n, OP_PIECE, set_range, &(block){ .to = to, .from = from });
 }
 
-static void add(tg_context *cx, tg_real *to, const tg_real *from, size_t n)
-{
-    tg__team_ranges(cx, n, OP_PIECE, add_range, &(block){ .to = to, .from = from });
-}
-
 static void move_rows(tg_context *cx, size_t n, block m, void (*work)(void *, size_t, size_t))
 {
     tg__team_ranges(cx, n, 1 + OP_PIECE / m.width, work, &m);
@@ -122,7 +112,7 @@ static void stack_backward(tg_tape *t, void *record)
     const stack_record *r = record;
     const size_t size = tg__size(r->x[0]);
     for (int k = 0; k < r->n; k++) /* one after the other: the same tensor may be there twice */
-        if (r->x[k]->grad) add(t->cx, r->x[k]->grad, r->y->grad + (size_t)k * size, size);
+        if (r->x[k]->grad) tg__add(t->cx, size, r->y->grad + (size_t)k * size, r->x[k]->grad);
 }
 
 /* (n, shape of x): the shape of a stack and of a repetition. */
@@ -212,7 +202,7 @@ static void repeat_backward(tg_tape *t, void *record)
 {
     const repeat_record *r = record;
     const size_t size = tg__size(r->x);
-    for (int k = 0; k < r->y->dim[0]; k++) add(t->cx, r->x->grad, r->y->grad + (size_t)k * size, size);
+    for (int k = 0; k < r->y->dim[0]; k++) tg__add(t->cx, size, r->y->grad + (size_t)k * size, r->x->grad);
 }
 
 tg_tensor *tg_repeat(tg_tape *t, tg_tensor *x, int n)

@@ -1,0 +1,82 @@
+/* kernels/parts_product.c -- see parts_product.h. */
+#include "kernels/parts_product.h"
+
+#include "core/context.h"
+#include "core/team.h"
+#include "kernels/matmul.h"
+#include "kernels/panels.h"
+#include "kernels/simd/table.h"
+
+/* Tokens at a time, at most; a function of the part alone, since where OpenBLAS multiplies bits may depend on it. */
+enum { BLOCK = 98 };
+
+typedef struct part_product {
+    const sequence *q;
+    int shares; /* of a part */
+    matrix B;
+    const tg_real *A;
+    tg_real *C;
+    bool into, add;
+    tg_real *room; /* each worker's block, in the order of parts */
+} part_product;
+
+int tg__workers_of_a_part(const tg_context *cx, const sequence *q)
+{
+    return tg__pieces(cx->threads, q->parts);
+}
+
+static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
+
+static void share_of_a_part(void *argument, int piece)
+{
+    const part_product *w = argument;
+    const sequence_part p = tg__sequence_part(w->q, piece / w->shares);
+    const int share = piece % w->shares, start = p.token[0], tokens = p.token[w->q->steps] - start,
+              blocks = tg__pieces(tokens, BLOCK), k = w->B.k, n = w->B.n;
+    tg_real *room = w->room + at(piece, BLOCK) * (size_t)(w->into ? k : n);
+    for (int64_t block = tg__piece_start(blocks, w->shares, share);
+         block < tg__piece_start(blocks, w->shares, share + 1); block++) {
+        const int i = start + (int)tg__piece_start(tokens, blocks, (int)block),
+                  end = start + (int)tg__piece_start(tokens, blocks, (int)block + 1);
+        if (w->into) {
+            tg__sequence_take(w->q, p, i, end, k, w->A, room);
+            tg__matrix_product(&w->B, end - i, room, k, 0, w->C + at(i, n), n);
+        } else {
+            tg__matrix_product(&w->B, end - i, w->A + at(i, k), k, 0, room, n);
+            tg__sequence_put(w->q, p, i, end, n, room, w->add, w->C);
+        }
+    }
+}
+
+static void run(tg_context *cx, part_product w, transposed b, int n, int k, const tg_real *B)
+{
+    const simd_table *simd = tg__simd();
+    const int width = w.into ? k : n;
+    w.shares = tg__workers_of_a_part(cx, w.q);
+    tg__arena_reset(&cx->packed);
+    w.room = tg__arena_take(&cx->packed, at(w.q->parts * w.shares, BLOCK) * (size_t)width * sizeof *w.room);
+    tg_real *panels =
+        simd->large_products ? tg__arena_take(&cx->packed, tg__panels_room(k, n) * sizeof *panels) : NULL;
+    if (cx->status) return;
+    if (!simd->large_products) tg__blas_one_thread(cx);
+    w.B = tg__matrix(cx, b, k, n, B, b == NORMAL ? n : k, panels);
+    tg__team_run(cx, w.q->parts * w.shares, share_of_a_part, &w);
+}
+
+void tg__product_into_parts(tg_context *cx, const sequence *q, int n, int k, const tg_real *A,
+                            const tg_real *B, tg_real *C)
+{
+    if (q->parts == 1)
+        tg__matmul(cx, NORMAL, NORMAL, q->tokens, n, k, A, k, B, n, NULL, 0, C, n);
+    else
+        run(cx, (part_product){ .q = q, .A = A, .C = C, .into = true }, NORMAL, n, k, B);
+}
+
+void tg__product_out_of_parts(tg_context *cx, const sequence *q, int n, int k, const tg_real *A,
+                              const tg_real *B, bool add, tg_real *C)
+{
+    if (q->parts == 1)
+        tg__matmul(cx, NORMAL, TRANSPOSED, q->tokens, n, k, A, k, B, k, NULL, add, C, n);
+    else
+        run(cx, (part_product){ .q = q, .A = A, .C = C, .add = add }, TRANSPOSED, n, k, B);
+}
