@@ -35,7 +35,7 @@ FAULTS = [
     ("reset after: dq without r", GATES, "store(q_row + j, n, dg * r);", "store(q_row + j, n, dg);"),
     ("dh without the products of z and r", CELL, "add_product(c, &c->zr, lots, s, &A);", ""),
     ("reset after: dh without the product of q", CELL, "add_product(c, &c->g, lots, s, &q);", ""),
-    ("the product of z only", CELL, "packed(cx, TRANSPOSED, 2 * H, H, w.W_h,", "packed(cx, TRANSPOSED, H, H, w.W_h,"),
+    ("the product of z only", CELL, "to_pack(TRANSPOSED, 2 * H, H, w.W_h,", "to_pack(TRANSPOSED, H, H, w.W_h,"),
     ("a missing bias gradient", GRADIENTS, "sum_rows(depth, c.n, dgates + c.first, 3 * H, keep, sum.b + c.first);", "if (!of_g) sum_rows(depth, c.n, dgates + c.first, 3 * H, keep, sum.b + c.first);"),
     ("reset after: a missing recurrent bias", GRADIENTS, "sum_rows(depth, c.n, dq, H, keep, sum.b_h + c.first);", ""),
     ("of each lot the last row does not run backward", SWEEP, "running = which == GO_ON ? ran : active,",

@@ -62,7 +62,8 @@ static bool compute(example *e, int best[ROWS])
 {
     const int never = NEVER, stride = e->stored == NORMAL ? e->n + 1 : e->k + 1;
     tg_real *panels = take(e->cx, tg__panels_room(e->k, e->n));
-    e->full = tg__matrix(e->cx, e->stored, e->k, e->n, e->B, stride, panels);
+    e->full = tg__matrix(e->stored, e->k, e->n, e->B, stride, panels);
+    tg__matrices_pack(e->cx, true, 1, &e->full);
     tg__matrix_product_all(e->cx, &e->full, ROWS, e->A, e->k, e->bias, e->all, e->n);
     tg__arena_init(&e->room, e->cx);
     e->rounded =

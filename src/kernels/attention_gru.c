@@ -24,28 +24,27 @@ size_t tg__attention_gru_room(attention_gru_shape s, int D)
     return room;
 }
 
-/* B (rows,columns), or its transpose, packed into what is left of *room. */
-static matrix take_matrix(tg_context *cx, transposed direction, int rows, int columns, const tg_real *B,
-                          tg_real **room)
+/* B (rows,columns), or its transpose, to be packed into what is left of *room. */
+static matrix take_matrix(transposed direction, int rows, int columns, const tg_real *B, tg_real **room)
 {
     const int k = direction == NORMAL ? rows : columns, n = direction == NORMAL ? columns : rows;
     tg_real *const panels = *room;
     if (*room) *room += tg__panels_room(k, n);
-    return tg__matrix(cx, direction, k, n, B, columns, panels);
+    return tg__matrix(direction, k, n, B, columns, panels);
 }
 
 attention_gru tg__attention_gru(tg_context *cx, transposed direction, attention_gru_shape s, int D,
                                 attention_gru_weights w, tg_real *room)
 {
     const int F = tg__attention_gru_fed(s);
-    attention_gru m = { .s = s,
-                        .w = w,
-                        .cell = tg__gru_cell(cx, direction, s.H, s.reset_after, w.gru, room) };
+    attention_gru m = { .s = s, .w = w, .cell = tg__gru_cell(direction, s.H, s.reset_after, w.gru, room) };
     if (room) room += tg__gru_cell_room(s.H);
-    if (F) m.W_f = take_matrix(cx, direction, F, 3 * s.H, w.gru.W_x + at(s.I, 3 * s.H), &room);
-    if (!s.R) m.W_q = take_matrix(cx, direction, s.H, D, w.W_q, &room);
-    if (s.R) m.W_uh = take_matrix(cx, direction, s.H, s.R, w.W_u, &room);
-    if (s.R) m.W_uc = take_matrix(cx, direction, s.M, s.R, w.W_u + at(s.H, s.R), &room);
+    if (F) m.W_f = take_matrix(direction, F, 3 * s.H, w.gru.W_x + at(s.I, 3 * s.H), &room);
+    if (!s.R) m.W_q = take_matrix(direction, s.H, D, w.W_q, &room);
+    if (s.R) m.W_uh = take_matrix(direction, s.H, s.R, w.W_u, &room);
+    if (s.R) m.W_uc = take_matrix(direction, s.M, s.R, w.W_u + at(s.H, s.R), &room);
+    tg__gru_cell_pack(cx, true, &m.cell);
+    tg__matrices_pack(cx, true, 4, (const matrix[]){ m.W_f, m.W_q, m.W_uh, m.W_uc });
     return m;
 }
 

@@ -152,6 +152,7 @@ static void rows_of_a_worker(void *argument, int group)
 static void run_sweep(tg_context *cx, sweep *w)
 {
     share_out(w, cx->threads);
+    tg__gru_cell_pack(cx, w->groups * w->slices > 1, &w->cell);
     w->strips = tg__gru_strips(cx, &w->cell, w->groups * w->slices,
                                tg__pieces(w->s.sequence->B, w->groups) + 1, GRU_MOST_LOTS);
     if (w->slices > 1)
@@ -239,7 +240,7 @@ void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *
     const sequence *q = s.sequence;
     tg__product_into_parts(cx, q, 3 * s.H, s.I, x, w.W_x, saved.gates);
     sweep all = { .s = s,
-                  .cell = tg__gru_cell(cx, NORMAL, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
+                  .cell = tg__gru_cell(NORMAL, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
                   .phase = forward_phase,
                   .h0 = h0,
                   .y = y,
@@ -294,8 +295,7 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
 {
     const sequence *q = s.sequence;
     sweep all = { .s = s,
-                  .cell =
-                      tg__gru_cell(cx, TRANSPOSED, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
+                  .cell = tg__gru_cell(TRANSPOSED, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
                   .phase = backward_phase,
                   .h0 = h0,
                   .y_before = y,

@@ -5,10 +5,9 @@
 #include "core/clones.h"
 #include "core/context.h"
 
-static matrix packed(tg_context *cx, transposed direction, int k, int n, const tg_real *W, int stride,
-                     tg_real **room)
+static matrix to_pack(transposed direction, int k, int n, const tg_real *W, int stride, tg_real **room)
 {
-    const matrix m = tg__matrix(cx, direction, k, n, W, stride, *room);
+    const matrix m = tg__matrix(direction, k, n, W, stride, *room);
     if (*room) *room += tg__panels_room(k, n);
     return m;
 }
@@ -20,18 +19,22 @@ size_t tg__gru_cell_room(int H)
     return forward > backward ? forward : backward;
 }
 
-gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_after, gru_weights w,
-                      tg_real *room)
+gru_cell tg__gru_cell(transposed direction, int H, bool reset_after, gru_weights w, tg_real *room)
 {
     gru_cell c = { .H = H, .reset_after = reset_after, .w = w };
     if (direction == NORMAL) {
-        c.z = packed(cx, NORMAL, H, H, w.W_h, 3 * H, &room);
-        c.r = packed(cx, NORMAL, H, H, w.W_h + H, 3 * H, &room);
+        c.z = to_pack(NORMAL, H, H, w.W_h, 3 * H, &room);
+        c.r = to_pack(NORMAL, H, H, w.W_h + H, 3 * H, &room);
     } else {
-        c.zr = packed(cx, TRANSPOSED, 2 * H, H, w.W_h, 3 * H, &room);
+        c.zr = to_pack(TRANSPOSED, 2 * H, H, w.W_h, 3 * H, &room);
     }
-    c.g = packed(cx, direction, H, H, w.W_h + 2 * H, 3 * H, &room);
+    c.g = to_pack(direction, H, H, w.W_h + 2 * H, 3 * H, &room);
     return c;
+}
+
+void tg__gru_cell_pack(tg_context *cx, bool shared, const gru_cell *c)
+{
+    tg__matrices_pack(cx, shared, 4, (const matrix[]){ c->z, c->r, c->zr, c->g });
 }
 
 gru_strips tg__gru_strips(tg_context *cx, const gru_cell *c, int workers, int rows, int lots)

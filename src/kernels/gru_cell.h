@@ -35,10 +35,10 @@ typedef struct gru_cell {
     matrix zr;      /* W_hz and W_hr side by side, both transposed */
 } gru_cell;
 
-/* Ready for one direction of the sweep: forward (NORMAL) or backward (TRANSPOSED). room: tg__gru_cell_room elements, or
- * NULL: the recurrent weights are not packed. */
-gru_cell tg__gru_cell(tg_context *cx, transposed direction, int H, bool reset_after, gru_weights w,
-                      tg_real *room);
+/* For one direction of the sweep: forward (NORMAL) or backward (TRANSPOSED). room: tg__gru_cell_room elements, into which the
+ * recurrent weights are to be packed before they are used; or NULL: they are not. */
+gru_cell tg__gru_cell(transposed direction, int H, bool reset_after, gru_weights w, tg_real *room);
+void tg__gru_cell_pack(tg_context *cx, bool shared, const gru_cell *c);
 size_t tg__gru_cell_room(int H);
 
 /* Scratch of the workers of a sweep, for gru_step's strips, `each` elements for a worker, enough for `rows` rows in so

@@ -14,43 +14,44 @@ size_t tg__panels_room(int k, int n)
     return (size_t)k * (size_t)panels_of(n) * (size_t)tg__simd()->panel_columns;
 }
 
+/* ---- packing ---- */
+
 typedef struct packing {
-    transposed b;
-    int k, n, stride, columns; /* of a piece */
-    const tg_real *B;
-    tg_real *panels;
+    const matrix *m;
 } packing;
+
+static int piece_columns(const matrix *m)
+{
+    const int width = tg__simd()->panel_columns;
+    return width * tg__pieces(256, m->k);
+}
+static int pieces_of(const matrix *m) { return m->panels ? tg__pieces(m->n, piece_columns(m)) : 0; }
 
 static void pack_piece(void *argument, int piece)
 {
-    const packing *p = argument;
-    const int most = p->columns, j = piece * most;
-    tg__simd()->pack_panels(p->b == TRANSPOSED, p->k, p->n - j < most ? p->n - j : most,
-                            p->b == NORMAL ? p->B + j : p->B + (size_t)j * (size_t)p->stride, p->stride,
-                            p->panels + (size_t)j * (size_t)p->k);
+    const matrix *m = ((const packing *)argument)->m;
+    while (piece >= pieces_of(m)) piece -= pieces_of(m++);
+    const int most = piece_columns(m), j = piece * most;
+    tg__simd()->pack_panels(m->b == TRANSPOSED, m->k, m->n - j < most ? m->n - j : most,
+                            m->b == NORMAL ? m->B + j : m->B + (size_t)j * (size_t)m->stride, m->stride,
+                            m->panels + (size_t)j * (size_t)m->k);
 }
 
-void tg__panels_pack(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride,
-                     tg_real *panels)
+void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[])
 {
-    const int panel = k * tg__simd()->panel_columns,
-              WORTH_SHARING = 512 * tg__simd()->panel_columns; /* elements */
-    packing p = {
-        b, k, n, B_stride, tg__simd()->panel_columns * tg__pieces(WORTH_SHARING, panel), B, panels
-    };
-    tg__team_run(cx, tg__pieces(n, p.columns), pack_piece, &p);
+    packing p = { m };
+    int pieces = 0;
+    for (int i = 0; i < count; i++) pieces += pieces_of(&m[i]);
+    if (shared) tg__team_run(cx, pieces, pack_piece, &p);
+    for (int piece = 0; piece < pieces && !shared; piece++) pack_piece(&p, piece);
 }
+
+/* ---- products ---- */
 
 void tg__panels_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,
                         tg_real *C, int C_stride)
 {
     tg__simd()->panel_product(m, n, k, A, A_stride, panels, keep, C, C_stride);
-}
-
-matrix tg__matrix(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride, tg_real *room)
-{
-    if (room) tg__panels_pack(cx, b, k, n, B, B_stride, room);
-    return (matrix){ b, k, n, B, B_stride, room };
 }
 
 size_t tg__left_room(int rows, int k)

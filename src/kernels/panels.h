@@ -12,10 +12,6 @@
 /* Elements of room for B (k,n) in panels. */
 size_t tg__panels_room(int k, int n);
 
-/* panels = B (k,n), by the team. TRANSPOSED: B is the transpose of what is stored, (n,k). */
-void tg__panels_pack(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride,
-                     tg_real *panels);
-
 /* C (m,n) = A (m,k) B + keep * C, keep 0 or 1, by the calling thread. */
 void tg__panels_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,
                         tg_real *C, int C_stride);
@@ -26,11 +22,16 @@ typedef struct matrix {
     int k, n; /* op(B) is (k,n) */
     const tg_real *B;
     int stride;
-    const tg_real *panels; /* NULL: not packed */
+    tg_real *panels; /* NULL: not packed */
 } matrix;
 
-/* op(B) (k,n), packed into room (tg__panels_room elements) unless that is NULL. */
-matrix tg__matrix(tg_context *cx, transposed b, int k, int n, const tg_real *B, int B_stride, tg_real *room);
+/* op(B) (k,n), to be packed into room (tg__panels_room elements) unless that is NULL. */
+static inline matrix tg__matrix(transposed b, int k, int n, const tg_real *B, int B_stride, tg_real *room)
+{
+    return (matrix){ b, k, n, B, B_stride, room };
+}
+/* Packs those of the matrices that have room: by the team, or where they are not for all of it by the calling thread. */
+void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[]);
 
 /* A left-hand matrix that is multiplied with several packed ones: in strips (stride 0), or as it stands. */
 typedef struct left_matrix {

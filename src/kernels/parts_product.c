@@ -59,7 +59,8 @@ static void run(tg_context *cx, part_product w, transposed b, int n, int k, cons
         simd->large_products ? tg__arena_take(&cx->packed, tg__panels_room(k, n) * sizeof *panels) : NULL;
     if (cx->status) return;
     if (!simd->large_products) tg__blas_one_thread(cx);
-    w.B = tg__matrix(cx, b, k, n, B, b == NORMAL ? n : k, panels);
+    w.B = tg__matrix(b, k, n, B, b == NORMAL ? n : k, panels);
+    tg__matrices_pack(cx, true, 1, &w.B);
     tg__team_run(cx, w.q->parts * w.shares, share_of_a_part, &w);
 }
 

@@ -95,7 +95,9 @@ size_t tg__linear_room(const tg_linear *l) { return tg__panels_room(l->I, l->O);
 
 matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room)
 {
-    return tg__matrix(cx, l->W_stored, l->I, l->O, l->W->data, l->W->dim[1], room);
+    const matrix m = tg__matrix(l->W_stored, l->I, l->O, l->W->data, l->W->dim[1], room);
+    tg__matrices_pack(cx, true, 1, &m);
+    return m;
 }
 
 argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const int never[])

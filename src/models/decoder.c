@@ -75,7 +75,8 @@ static void pack_attending(decoder_weights *w)
     tg_real *W_x = room_for(a, tg__panels_room(s.I, 3 * s.H)),
             *rest = room_for(a, tg__attention_gru_room(s, D));
     if (a->cx->status) return;
-    w->W_x = tg__matrix(a->cx, NORMAL, s.I, 3 * s.H, l->W_x->data, 3 * s.H, W_x);
+    w->W_x = tg__matrix(NORMAL, s.I, 3 * s.H, l->W_x->data, 3 * s.H, W_x);
+    tg__matrices_pack(a->cx, true, 1, &w->W_x);
     w->attends = tg__attention_gru(a->cx, NORMAL, s, D, tg__attention_rnn_weights(l), rest);
 }
 

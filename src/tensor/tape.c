@@ -186,6 +186,6 @@ tg_status tg_tape_backward_from(tg_tape *t, int n, tg_tensor *const y[], const t
             return tg_context_note(t->cx, TG_ERR_STATE, "tg_tape_backward_from: tensor %d %s has no gradient",
                                    k, tg__shape(y[k]).s);
     for (int k = 0; k < n; k++)
-        tg__team_ranges(t->cx, tg__size(y[k]), 1 << 16, add_range, &(addition){ dy[k], y[k]->grad });
+        tg__team_ranges(t->cx, tg__size(y[k]), 1 << 14, add_range, &(addition){ dy[k], y[k]->grad });
     return replay(t);
 }
