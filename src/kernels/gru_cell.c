@@ -23,6 +23,7 @@ gru_cell tg__gru_cell(transposed direction, int H, bool reset_after, gru_weights
 {
     gru_cell c = { .H = H, .reset_after = reset_after, .w = w };
     if (direction == NORMAL) {
+        c.zr = tg__matrix(NORMAL, H, 2 * H, w.W_h, 3 * H, NULL);
         c.z = to_pack(NORMAL, H, H, w.W_h, 3 * H, &room);
         c.r = to_pack(NORMAL, H, H, w.W_h + H, 3 * H, &room);
     } else {
@@ -90,8 +91,12 @@ static void forward_block(const gru_cell *c, int phase, gru_part p, left_matrix 
     const int H = c->H;
     const size_t h_stride = (size_t)s->h_stride, y_stride = (size_t)s->y_stride;
     if (phase == 0) { /* z and r:  + h(t-1) W_hz, + h(t-1) W_hr */
-        product(&c->z, p, A, 1, s->gates, 3 * H);
-        product(&c->r, p, A, 1, s->gates + H, 3 * H);
+        if (!c->z.panels && p.first == 0 && p.end == H) {
+            tg__matrix_product(&c->zr, p.rows, A.A, A.stride, 1, s->gates, p.step * 3 * H);
+        } else {
+            product(&c->z, p, A, 1, s->gates, 3 * H);
+            product(&c->r, p, A, 1, s->gates + H, 3 * H);
+        }
     }
     if (c->reset_after) { /* q = h(t-1) W_hg */
         product(&c->g, p, A, 0, s->q, H);

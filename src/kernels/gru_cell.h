@@ -32,7 +32,7 @@ typedef struct gru_cell {
     bool reset_after;
     gru_weights w;
     matrix z, r, g; /* forward: W_hz, W_hr, W_hg; backward g and */
-    matrix zr;      /* W_hz and W_hr side by side, both transposed */
+    matrix zr;      /* W_hz and W_hr side by side: forward as they stand; backward transposed */
 } gru_cell;
 
 /* For one direction of the sweep: forward (NORMAL) or backward (TRANSPOSED). room: tg__gru_cell_room elements, into which the

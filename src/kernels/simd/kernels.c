@@ -37,7 +37,7 @@ enum { TILE = 8, PACK_ROWS = TILE + 1, GROUP = 1 };
 #else
 enum { TILE = 4, PACK_ROWS = TILE + 1, GROUP = 1 };
 #endif
-enum { MOST_PANELS = 4 };
+enum { ROW_PANELS = 4, MOST_PANELS = VECTOR_BYTES == 64 ? 8 : ROW_PANELS };
 enum { WIDTH = 2 * VL, LANES = (TILE + VL - 1) / VL * VL }; /* a strip's column takes LANES */
 /* With GROUP 1 a DEPTH of the panel stays in the first cache (24 KiB) while the rows pass by; otherwise a strip of rows
  * stays there (32 KiB), and a GROUP of panels in the second cache. */
@@ -125,7 +125,7 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
     vec sum[TILE][2 * MOST_PANELS];
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) { /* C arrives while the sums are made */
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int v = 0; v < 2 * panels; v++) sum[i][v] = all(0);
         __builtin_prefetch(C + (size_t)i * (size_t)C_stride, 1);
         __builtin_prefetch(C + (size_t)i * (size_t)C_stride + WIDTH - 1, 1);
@@ -134,9 +134,9 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
 #pragma GCC unroll 4
     for (int p = 0; p < k; p++, A += step, again += step, B += width, next += next_step) {
         vec x[2 * MOST_PANELS];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int v = 0; v < 2 * panels; v++) x[v] = load(B + (size_t)(v / 2) * r.apart + v % 2 * VL, VL);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int l = 0; l < lines; l++) {
             if (b == STANDING) /* soon, so into the first cache; a panel waits in the second */
                 __builtin_prefetch(next + l * LINE, 0, 3);
@@ -147,12 +147,12 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
         for (int i = 0; i < rows; i++) {
             const tg_real *at = A + (a == STRIP ? (size_t)i : (size_t)i * stride);
             if (i < direct) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int v = 0; v < 2 * panels; v++)
                     sum[i][v] = fma_(all((v % 2 ? again : A)[i]), x[v], sum[i][v]);
             } else {
                 const vec y = all(*at);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int v = 0; v < 2 * panels; v++) sum[i][v] = fma_(y, x[v], sum[i][v]);
             }
         }
@@ -160,28 +160,29 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
     if (n >= panels * WIDTH) {
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++, C += C_stride)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int v = 0; v < 2 * panels; v++)
                 store(C + v * VL, VL, keep ? sum[i][v] + load(C + v * VL, VL) : sum[i][v]);
         return;
     }
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++, C += C_stride) /* the panel that is not full */
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int v = 0; v < 2 * panels; v++)
             if (n > v * VL)
                 store(C + v * VL, n - v * VL, keep ? sum[i][v] + load(C + v * VL, n - v * VL) : sum[i][v]);
 }
 
-/* So many panels at once: few rows have too few sums in one panel to keep the multipliers busy. */
+/* So many panels at once: few rows have too few sums in one panel to keep the multipliers busy. A row times a matrix as it
+ * stands takes as many as there are registers for: the longer what is read side by side, the faster it comes. */
 enum {
     TWO_PANELS = VECTOR_BYTES == 64 ? 7 : 2
 }; /* up to so many rows there are registers for a second one */
-INLINE int panels_for(int rows) { return rows == 1 ? MOST_PANELS : rows <= TWO_PANELS ? 2 : 1; }
+INLINE int panels_for(int rows) { return rows == 1 ? ROW_PANELS : rows <= TWO_PANELS ? 2 : 1; }
 INLINE int most_rows(const form a, const int panels)
 {
     if (a == STRIP) return panels == 1 ? TILE : 0;
-    return panels == MOST_PANELS ? 1 : panels == 2 ? TWO_PANELS : PACK_ROWS - 1;
+    return panels == MOST_PANELS || panels == ROW_PANELS ? 1 : panels == 2 ? TWO_PANELS : PACK_ROWS - 1;
 }
 
 /* The tile of that size, so that the compiler keeps its sums in registers. */
@@ -194,6 +195,7 @@ INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int
         if (m <= most_rows(a, p))                                                                            \
             tile(m <= most_rows(a, p) ? m : 1, p, a, b, n, k, A, stride, r, keep, C, C_stride);              \
         break
+        SIZE(1, 8);
         SIZE(1, 4);
         SIZE(1, 2);
         SIZE(2, 2);
@@ -330,7 +332,7 @@ static tg_real read_all(size_t n, const tg_real *x)
     size_t i = 0;
     for (int k = 0; k < LOADS; k++) sum[k] = all(0);
     for (; i + LOADS * VL <= n; i += LOADS * VL)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (size_t k = 0; k < LOADS; k++) sum[k] += load(x + i + k * VL, VL);
     for (int k = 1; k < LOADS; k++) sum[0] += sum[k];
     return sum[0][0];
