@@ -40,7 +40,7 @@ void tg__gru_cell_pack(tg_context *cx, bool shared, const gru_cell *c)
 
 gru_strips tg__gru_strips(tg_context *cx, const gru_cell *c, int workers, int rows, int lots)
 {
-    const size_t strip = tg__left_room(tg__simd()->strip_rows, 2 * c->H);
+    const size_t strip = (size_t)tg__simd()->strip_lanes * 2 * (size_t)c->H;
     gru_strips s = { .each = tg__left_room(rows, 2 * c->H) };
     if (!c->g.panels || !s.each) return s;
     s.each += (size_t)(lots - 1) * strip; /* what one lot leaves of its last strip is not the next one's */
