@@ -12,7 +12,6 @@
 #include "core/context.h"
 #include "core/team.h"
 #include "kernels/matmul.h"
-#include "kernels/parts_product.h"
 #include "kernels/pointwise.h"
 
 static size_t at(int row, int width) { return (size_t)row * (size_t)width; }

@@ -20,11 +20,6 @@ typedef struct part_product {
     tg_real *room; /* each worker's block, in the order of parts */
 } part_product;
 
-int tg__workers_of_a_part(const tg_context *cx, const sequence *q)
-{
-    return tg__pieces(cx->threads, q->parts);
-}
-
 static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
 
 static void share_of_a_part(void *argument, int piece)
@@ -52,7 +47,7 @@ static void run(tg_context *cx, part_product w, transposed b, int n, int k, cons
 {
     const simd_table *simd = tg__simd();
     const int width = w.into ? k : n;
-    w.shares = tg__workers_of_a_part(cx, w.q);
+    w.shares = tg__pieces(cx->threads, w.q->parts);
     tg__arena_reset(&cx->packed);
     w.room = tg__arena_take(&cx->packed, at(w.q->parts * w.shares, BLOCK) * (size_t)width * sizeof *w.room);
     tg_real *panels =

@@ -15,7 +15,4 @@ void tg__product_into_parts(tg_context *cx, const sequence *q, int n, int k, con
 void tg__product_out_of_parts(tg_context *cx, const sequence *q, int n, int k, const tg_real *A,
                               const tg_real *B, bool add, tg_real *C);
 
-/* How many workers share the work on each part: pieces of a job are then one after the other of part 0, then of part 1. */
-int tg__workers_of_a_part(const tg_context *cx, const sequence *q);
-
 #endif
