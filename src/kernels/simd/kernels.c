@@ -181,6 +181,7 @@ enum {
 INLINE int panels_for(int rows) { return rows == 1 ? ROW_PANELS : rows <= TWO_PANELS ? 2 : 1; }
 INLINE int most_rows(const form a, const int panels)
 {
+    if (panels > MOST_PANELS) return 0;
     if (a == STRIP) return panels == 1 ? TILE : 0;
     return panels == MOST_PANELS || panels == ROW_PANELS ? 1 : panels == 2 ? TWO_PANELS : PACK_ROWS - 1;
 }
@@ -193,7 +194,8 @@ INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int
 #define SIZE(m, p)                                                                                           \
     case 16 * p + m:                                                                                         \
         if (m <= most_rows(a, p))                                                                            \
-            tile(m <= most_rows(a, p) ? m : 1, p, a, b, n, k, A, stride, r, keep, C, C_stride);              \
+            tile(m <= most_rows(a, p) ? m : 1, p <= MOST_PANELS ? p : 1, a, b, n, k, A, stride, r, keep, C,  \
+                 C_stride);                                                                                  \
         break
         SIZE(1, 8);
         SIZE(1, 4);
