@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/clones.h"
 #include "core/team.h"
 
 size_t tg__sequence_room(int T, int B) { return (size_t)B + (2 + SEQUENCE_PARTS) * ((size_t)T + 1); }
@@ -90,15 +91,20 @@ void tg__sequence_take(const sequence *s, sequence_part p, int first, int end, i
     }
 }
 
+CLONED static void add_row(size_t n, const tg_real *restrict from, tg_real *restrict to)
+{
+    for (size_t j = 0; j < n; j++) to[j] += from[j];
+}
+
 void tg__sequence_put(const sequence *s, sequence_part p, int first, int end, int D, const tg_real *from,
                       bool add, tg_real *x)
 {
     const size_t width = (size_t)D, apart = width * (size_t)p.apart;
     for (sequence_run run = { 0 }; tg__sequence_next_run(p, &first, end, &run);) {
-        tg_real *restrict to = x + packed_row(s, p, run, D);
+        tg_real *to = x + packed_row(s, p, run, D);
         for (int i = 0; i < run.rows; i++, to += apart, from += width)
             if (add)
-                for (size_t j = 0; j < width; j++) to[j] += from[j];
+                add_row(width, from, to);
             else
                 memcpy(to, from, width * sizeof *to);
     }
