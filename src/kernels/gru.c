@@ -19,8 +19,8 @@
 #include "kernels/gru_gradients.h"
 #include "kernels/parts_product.h"
 
-typedef struct
-    share { /* of a worker: of some parts rows row, row + step, ... below last_row; units first ... end-1 */
+/* Of a worker: of parts part ... last_part-1 the rows row, row + step, ... below last_row; units first ... end-1. */
+typedef struct share {
     int part, last_part, row, last_row, step, first, end;
     tg_real *strips; /* its scratch */
 } share;

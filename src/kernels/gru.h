@@ -18,7 +18,8 @@ typedef struct gru_gradients { /* all ADDED to */
     tg_real *W_x, *W_h, *b, *b_h;
 } gru_gradients;
 
-/* What forward leaves for backward, in the order of parts (kernels/sequence.h). */
+/* What forward leaves for backward, in the order of parts (kernels/sequence.h); of a layer that attends, in packed
+ * order. */
 typedef struct gru_saved {
     tg_real *gates; /* (tokens,3H): z r g; backward turns them into the gradients before activation */
     tg_real *q;     /* (tokens,H): reset-after only; backward turns it into its gradient */

@@ -1,14 +1,12 @@
 /* kernels/gru_gradients.c -- see gru_gradients.h.
  *
  * A weight gradient is a sum over all tokens. Where these are many, each part of a batch (kernels/sequence.h) makes a sum of
- * its own, so that nobody reads the other's tokens; then the two are added. A part's tokens are taken some at a time, as many as a number of a
- * product is one chain of multiply-adds for, and then the columns of the gates, a block at a time, which are packed once for
- * W_x and W_h. */
+ * its own, so that nobody reads the other's tokens; then the two are added. A part's tokens are taken some at a time, as
+ * many as are best packed at once, and of these the columns of the gates, a block at a time, packed once for W_x and W_h. */
 #include "kernels/gru_gradients.h"
 
 #include <string.h>
 
-#include "core/clones.h"
 #include "core/context.h"
 #include "core/team.h"
 #include "kernels/matmul.h"
@@ -133,11 +131,11 @@ static void take_states(const gradients *w, sequence_part p, int first, int end,
     }
 }
 
-CLONED static void sum_rows(int rows, int n, const tg_real *A, int stride, int keep, tg_real *restrict sum)
+/* sum (n) = the rows of A (rows,n) + keep * sum. */
+static void sum_rows(int rows, int n, const tg_real *A, int stride, int keep, tg_real *sum)
 {
     if (!keep) memset(sum, 0, (size_t)n * sizeof *sum);
-    for (int i = 0; i < rows; i++, A += stride)
-        for (int j = 0; j < n; j++) sum[j] += A[j];
+    tg__add_rows_piece(rows, n, A, stride, sum);
 }
 
 /* sum, of the tokens of a part and of blocks first ... last-1 of the columns. keep: added to, or set. */

@@ -11,7 +11,8 @@ void tg__gru_recurrent_gradients(tg_context *cx, int N, int H, bool reset_after,
 /* db, db_h, from all N tokens. */
 void tg__gru_bias_gradients(tg_context *cx, int N, int H, bool reset_after, gru_saved saved, gru_gradients d);
 
-/* All gradients, of a whole sequence whose saved arrays are in the order of parts; arguments as for tg__gru_backward. scratch: tg__gru_gradients_scratch elements. */
+/* All gradients, of a whole sequence whose saved arrays are in the order of parts; arguments as for tg__gru_backward.
+ * scratch: tg__gru_gradients_scratch elements. */
 void tg__gru_gradients(tg_context *cx, gru_shape s, gru_gradients d, const tg_real *x, const tg_real *h0,
                        const tg_real *y, gru_saved saved, tg_real *scratch);
 size_t tg__gru_gradients_scratch(gru_shape s);

@@ -270,21 +270,28 @@ typedef struct row_sum {
     tg_real *sum;
 } row_sum;
 
-CLONED static void row_sum_piece(void *argument, int piece)
+CLONED static void add_rows(int m, int n, size_t stride, const tg_real *row, tg_real *restrict sum)
 {
-    const row_sum *s = argument;
-    const int j0 = (int)tg__piece_start(s->n, s->pieces, piece),
-              j1 = (int)tg__piece_start(s->n, s->pieces, piece + 1);
-    const size_t stride = (size_t)s->stride;
-    const tg_real *row = s->A;
-    tg_real *restrict sum = s->sum;
     int i = 0;
-    for (; i + 4 <= s->m; i += 4, row += 4 * stride) /* four at a time: memory is waited for once */
-        for (int j = j0; j < j1; j++)
+    for (; i + 4 <= m; i += 4, row += 4 * stride) /* four at a time: memory is waited for once */
+        for (int j = 0; j < n; j++)
             sum[j] = sum[j] + row[j] + row[stride + (size_t)j] + row[2 * stride + (size_t)j] +
                      row[3 * stride + (size_t)j];
-    for (; i < s->m; i++, row += stride)
-        for (int j = j0; j < j1; j++) sum[j] += row[j];
+    for (; i < m; i++, row += stride)
+        for (int j = 0; j < n; j++) sum[j] += row[j];
+}
+
+void tg__add_rows_piece(int m, int n, const tg_real *A, int A_stride, tg_real *sum)
+{
+    add_rows(m, n, (size_t)A_stride, A, sum);
+}
+
+static void row_sum_piece(void *argument, int piece)
+{
+    const row_sum *s = argument;
+    const int first = (int)tg__piece_start(s->n, s->pieces, piece),
+              end = (int)tg__piece_start(s->n, s->pieces, piece + 1);
+    tg__add_rows_piece(s->m, end - first, s->A + first, s->stride, s->sum + first);
 }
 
 void tg__add_rows(tg_context *cx, int m, int n, const tg_real *A, int A_stride, tg_real *sum)

@@ -14,5 +14,7 @@ void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k,
 
 /* sum (n) += the rows of A (m,n), rows in order. */
 void tg__add_rows(tg_context *cx, int m, int n, const tg_real *A, int A_stride, tg_real *sum);
+/* The same by the calling thread. */
+void tg__add_rows_piece(int m, int n, const tg_real *A, int A_stride, tg_real *sum);
 
 #endif

@@ -20,6 +20,7 @@ typedef struct packing {
     const matrix *m;
 } packing;
 
+/* Of a piece, so many that it is worth handing out. */
 static int piece_columns(const matrix *m)
 {
     const int width = tg__simd()->panel_columns;

@@ -43,11 +43,20 @@ static void share_of_a_part(void *argument, int piece)
     }
 }
 
+static void all_shares(void *argument, int piece)
+{
+    const part_product *w = argument;
+    (void)piece;
+    for (int share = 0; share < w->q->parts * w->shares; share++) share_of_a_part(argument, share);
+}
+
 static void run(tg_context *cx, part_product w, transposed b, int n, int k, const tg_real *B)
 {
     const simd_table *simd = tg__simd();
     const int width = w.into ? k : n;
-    w.shares = tg__pieces(cx->threads, w.q->parts);
+    const bool shared =
+        (double)w.q->tokens * n * k >= 65536.0 * simd->panel_columns; /* longer than a meeting */
+    w.shares = shared ? tg__pieces(cx->threads, w.q->parts) : 1;
     tg__arena_reset(&cx->packed);
     w.room = tg__arena_take(&cx->packed, at(w.q->parts * w.shares, BLOCK) * (size_t)width * sizeof *w.room);
     tg_real *panels =
@@ -55,8 +64,8 @@ static void run(tg_context *cx, part_product w, transposed b, int n, int k, cons
     if (cx->status) return;
     if (!simd->large_products) tg__blas_one_thread(cx);
     w.B = tg__matrix(b, k, n, B, b == NORMAL ? n : k, panels);
-    tg__matrices_pack(cx, true, 1, &w.B);
-    tg__team_run(cx, w.q->parts * w.shares, share_of_a_part, &w);
+    tg__matrices_pack(cx, shared, 1, &w.B);
+    tg__team_run(cx, shared ? w.q->parts * w.shares : 1, shared ? share_of_a_part : all_shares, &w);
 }
 
 void tg__product_into_parts(tg_context *cx, const sequence *q, int n, int k, const tg_real *A,
