@@ -29,18 +29,18 @@ static void exp_minus(size_t n, const tg_real *x, tg_real M, tg_real *y)
  * at a time. A number of the result is one chain of fused multiply-adds for each DEPTH of k, added up in order, whatever
  * the tile's height: so a row alone gives the same bits as in a batch. */
 #if defined(SIMD_AVX512)
-enum { TILE = 14, PACK_ROWS = 8, GROUP = 16 };
+enum { TILE = 14, PACK_ROWS = 8, GROUP = 4, STANDING_GROUP = 16 };
 #elif defined(SIMD_AVX2)
-enum { TILE = 6, PACK_ROWS = TILE + 1, GROUP = 1 };
+enum { TILE = 6, PACK_ROWS = TILE + 1, GROUP = 1, STANDING_GROUP = 1 };
 #elif defined(SIMD_NEON)
-enum { TILE = 8, PACK_ROWS = TILE + 1, GROUP = 1 };
+enum { TILE = 8, PACK_ROWS = TILE + 1, GROUP = 1, STANDING_GROUP = 1 };
 #else
-enum { TILE = 4, PACK_ROWS = TILE + 1, GROUP = 1 };
+enum { TILE = 4, PACK_ROWS = TILE + 1, GROUP = 1, STANDING_GROUP = 1 };
 #endif
 enum { ROW_PANELS = 4, MOST_PANELS = VECTOR_BYTES == 64 ? 8 : ROW_PANELS };
 enum { WIDTH = 2 * VL, LANES = (TILE + VL - 1) / VL * VL }; /* a strip's column takes LANES */
 /* With GROUP 1 a DEPTH of the panel stays in the first cache (24 KiB) while the rows pass by; otherwise a strip of rows
- * stays there (32 KiB), and a GROUP of panels in the second cache. */
+ * stays there (32 KiB), and a GROUP of panels in the second cache; a larger one where A stands, since each packs it anew. */
 enum { DEPTH = GROUP > 1 ? 32 * 1024 / VECTOR_BYTES : 24 * 1024 / (2 * VECTOR_BYTES) };
 
 /* One slice of a matrix B (k,columns), `lanes` wide, a multiple of VL: its rows, filled up with zeros. */
@@ -96,9 +96,10 @@ static void pack_strips(bool transposed, int m, int k, const tg_real *A, int str
     }
 }
 
-/* A matrix as it stands, or packed: in a strip the rows of A lie side by side, LANES apart in k. UNFETCHED stands, too, and
- * nothing of it is fetched ahead. */
-typedef enum form { STANDING, STRIP, UNFETCHED } form;
+/* A matrix as it stands, or packed: in a strip the rows of A lie side by side, LANES apart in k. Numbers of a READ_STRIP are
+ * read by the multiply-adds themselves, as many as pays. UNFETCHED stands, too, and nothing of it is fetched ahead. */
+typedef enum form { STANDING, STRIP, READ_STRIP, UNFETCHED } form;
+INLINE bool packed_form(const form f) { return f == STRIP || f == READ_STRIP; }
 enum { LINE = 64 / (int)sizeof(tg_real) }; /* of the cache */
 
 /* Panels: row p of one is at p * width, and they are `apart` from each other. What comes `next` is fetched on the way,
@@ -113,13 +114,13 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
                  size_t stride, right r, int keep, tg_real *C, int C_stride)
 {
     const int lines = b == STRIP ? 1 : b == STANDING ? panels * WIDTH / LINE : 0;
-    const size_t step = a == STRIP ? LANES : 1, width = b == STRIP ? WIDTH : r.width,
+    const size_t step = packed_form(a) ? LANES : 1, width = b == STRIP ? WIDTH : r.width,
                  next_step = b == STRIP ? LINE : r.width;
     const tg_real *B = r.at, *next = r.next;
     /* Numbers that are read by the multiply-add itself, and repeated for all lanes, save an instruction each. The compiler
      * does so with a number that is needed once: so each vector of B has a pointer of its own. All of them would be more
      * reads than the processor can. */
-    const int direct = a == STRIP && VECTOR_BYTES == 64 ? rows * 5 / 7 : 0;
+    const int direct = a == READ_STRIP ? rows * 5 / 7 : 0;
     const tg_real *again = A;
     __asm__("" : "+r"(again));
     vec sum[TILE][2 * MOST_PANELS];
@@ -145,7 +146,7 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
         }
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
-            const tg_real *at = A + (a == STRIP ? (size_t)i : (size_t)i * stride);
+            const tg_real *at = A + (packed_form(a) ? (size_t)i : (size_t)i * stride);
             if (i < direct) {
 #pragma GCC unroll 16
                 for (int v = 0; v < 2 * panels; v++)
@@ -173,6 +174,17 @@ INLINE void tile(const int rows, const int panels, const form a, const form b, i
                 store(C + v * VL, n - v * VL, keep ? sum[i][v] + load(C + v * VL, n - v * VL) : sum[i][v]);
 }
 
+/* What processors differ in. AMD's (measured with Zen 5) guess which row of a matrix comes next, so that fetching it is for
+ * nothing; and a number that a multiply-add reads counts there as a whole vector, of which a cycle reads two, while one that
+ * an instruction of its own reads and repeats does not. Intel's (Emerald Rapids) are short of instructions instead. */
+#ifdef SIMD_AVX512
+static bool guesses_rows(void) { return __builtin_cpu_is("amd"); }
+static bool reads_to_multiply(void) { return !__builtin_cpu_is("amd"); }
+#else
+static bool guesses_rows(void) { return false; }
+static bool reads_to_multiply(void) { return false; }
+#endif
+
 /* So many panels at once: few rows have too few sums in one panel to keep the multipliers busy. A row times a matrix as it
  * stands takes as many as there are registers for: the longer what is read side by side, the faster it comes. */
 enum {
@@ -182,7 +194,7 @@ INLINE int panels_for(int rows) { return rows == 1 ? ROW_PANELS : rows <= TWO_PA
 INLINE int most_rows(const form a, const int panels)
 {
     if (panels > MOST_PANELS) return 0;
-    if (a == STRIP) return panels == 1 ? TILE : 0;
+    if (packed_form(a)) return panels == 1 ? TILE : 0;
     return panels == MOST_PANELS || panels == ROW_PANELS ? 1 : panels == 2 ? TWO_PANELS : PACK_ROWS - 1;
 }
 
@@ -238,7 +250,10 @@ INLINE void tiles(int rows, int at_once, const form a, const form b, int n, int 
 static void strip_product(int rows, int n, int k, const tg_real *strip, right r, int keep, tg_real *C,
                           int C_stride)
 {
-    tiles(rows, 1, STRIP, STRIP, n, k, strip, 0, r, keep, C, C_stride);
+    if (reads_to_multiply())
+        tiles(rows, 1, READ_STRIP, STRIP, n, k, strip, 0, r, keep, C, C_stride);
+    else
+        tiles(rows, 1, STRIP, STRIP, n, k, strip, 0, r, keep, C, C_stride);
 }
 static void standing_product(int rows, int n, int k, const tg_real *A, size_t stride, right r, int keep,
                              tg_real *C, int C_stride)
@@ -252,8 +267,7 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
     const size_t panel = (size_t)k * WIDTH, stride = (size_t)A_stride;
     const bool strips = !A_stride;
     const int heights = (m + TILE - 1) / TILE;
-    /* Few strips stay in the second cache, all of them: then each panel is read once. */
-    const int group = m <= TWO_PANELS ? n : (strips && heights <= 8 ? 1 : GROUP) * WIDTH;
+    const int group = m <= TWO_PANELS ? n : (strips ? GROUP : STANDING_GROUP) * WIDTH;
     _Alignas(64) tg_real packed[PACK_ROWS <= TILE ? DEPTH * LANES : 1];
     for (int j = 0; j < n; j += group)
         for (int p = 0; p < k; p += DEPTH) {
@@ -282,11 +296,6 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
 }
 
 enum { AHEAD = 4 }; /* rows to fetch ahead: they lie apart, and most processors do not guess the next */
-#ifdef SIMD_AVX512
-static bool guesses_rows(void) { return __builtin_cpu_is("amd"); } /* measured with Zen 5 */
-#else
-static bool guesses_rows(void) { return false; }
-#endif
 static void row_product(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y)
 {
     const size_t width = (size_t)stride;
