@@ -275,10 +275,11 @@ static void panel_product(int m, int n, int k, const tg_real *A, int A_stride, c
             right r = { .at = panels + (size_t)j * (size_t)k + (size_t)p * WIDTH,
                         .width = WIDTH,
                         .apart = panel };
-            const tg_real *next = r.at + (size_t)(group / WIDTH) * panel;
+            const tg_real *next =
+                p + DEPTH < k ? r.at + DEPTH * WIDTH : panels + (size_t)(j + group) * (size_t)k;
             for (int t = 0; t < heights; t++) {
                 const int i = strip_start(m, t), rows = strip_start(m, t + 1) - i,
-                          fetched = t * LINE; /* of the next group's panel: a line for each k */
+                          fetched = t * LINE; /* of what the panel gives next: a line for each k */
                 const tg_real *a = strips ? A + (size_t)t * LANES * (size_t)k + (size_t)p * LANES
                                           : A + (size_t)i * stride + p;
                 tg_real *to = C + (size_t)i * (size_t)C_stride + j;
