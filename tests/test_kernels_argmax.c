@@ -9,13 +9,13 @@
 #include "kernels/simd/table.h"
 #include "workers.h"
 
-enum { ROWS = 15, /* tiles of every height */ MOST_K = 700, NEVER = 1 };
+enum { ROWS = 15, /* tiles of every height */ MANY_ROWS = 600, MOST_K = 700, NEVER = 1 };
 
 typedef struct example {
     tg_context *cx;
-    int k, n;
+    int rows, k, n;
     transposed stored;
-    tg_real *B, *bias, *A, *all, *upper; /* all (ROWS,n): A op(B) + bias */
+    tg_real *B, *bias, *A, *all, *upper; /* all (rows,n): A op(B) + bias */
     matrix full;
     argmax_matrix rounded;
     arena room;
@@ -35,21 +35,21 @@ static tg_real noise(const example *e, const char *stream, int i)
 }
 
 /* Column NEVER must not be chosen. Rows lean towards columns, some of which have a twin. */
-static example example_new(int workers, int k, int n, transposed stored, bool biased)
+static example example_of_rows(int workers, int rows, int k, int n, transposed stored, bool biased)
 {
-    example e = { .cx = context_of_workers(workers, 3), .k = k, .n = n, .stored = stored };
+    example e = { .cx = context_of_workers(workers, 3), .rows = rows, .k = k, .n = n, .stored = stored };
     e.B = take(e.cx, (size_t)(k + 1) * (size_t)(n + 1));
     e.bias = biased ? take(e.cx, (size_t)n) : NULL;
-    e.A = take(e.cx, (size_t)ROWS * (size_t)k);
-    e.all = take(e.cx, (size_t)ROWS * (size_t)n);
-    e.upper = take(e.cx, (size_t)ROWS * (size_t)n);
+    e.A = take(e.cx, (size_t)rows * (size_t)k);
+    e.all = take(e.cx, (size_t)rows * (size_t)n);
+    e.upper = take(e.cx, (size_t)rows * (size_t)n);
     for (int i = 0; i < k * n; i++)
         *element(&e, i % k, i / k) = noise(&e, "B", i) * (1 + (tg_real)(i / k % 7));
     for (int j = 0; biased && j < n; j++) e.bias[j] = noise(&e, "bias", j) * (n % 2 ? 1 : 300);
-    for (int r = 0; r < ROWS; r++)
+    for (int r = 0; r < rows; r++)
         for (int p = 0; p < k; p++)
             e.A[r * k + p] = *element(&e, p, (31 * r + NEVER) % n) * (tg_real)0.1 + noise(&e, "A", r * k + p);
-    for (int r = 1; r < ROWS && n > 40; r += 2) { /* a twin, and one that is larger by a rounding error */
+    for (int r = 1; r < rows && n > 40; r += 2) { /* a twin, and one that is larger by a rounding error */
         const int j = (31 * r + NEVER) % n, twin = (j + 13) % n, near = (j + 26) % n;
         for (int p = 0; p < k; p++) *element(&e, p, twin) = *element(&e, p, near) = *element(&e, p, j);
         *element(&e, 0, near) = nextafterf(*element(&e, 0, near), e.A[r * k] > 0 ? INFINITY : -INFINITY);
@@ -58,17 +58,22 @@ static example example_new(int workers, int k, int n, transposed stored, bool bi
     return e;
 }
 
-static bool compute(example *e, int best[ROWS])
+static example example_new(int workers, int k, int n, transposed stored, bool biased)
+{
+    return example_of_rows(workers, ROWS, k, n, stored, biased);
+}
+
+static bool compute(example *e, int best[])
 {
     const int never = NEVER, stride = e->stored == NORMAL ? e->n + 1 : e->k + 1;
     tg_real *panels = take(e->cx, tg__panels_room(e->k, e->n));
     e->full = tg__matrix(e->stored, e->k, e->n, e->B, stride, panels);
     tg__matrices_pack(e->cx, true, 1, &e->full);
-    tg__matrix_product_all(e->cx, &e->full, ROWS, e->A, e->k, e->bias, e->all, e->n);
+    tg__matrix_product_all(e->cx, &e->full, e->rows, e->A, e->k, e->bias, e->all, e->n);
     tg__arena_init(&e->room, e->cx);
     e->rounded =
         tg__argmax_matrix(&e->room, e->stored, e->k, e->n, e->B, stride, e->bias, e->n > NEVER, &never);
-    return e->rounded.columns && tg__argmax(e->cx, &e->rounded, ROWS, e->A, e->k, e->upper, best);
+    return e->rounded.columns && tg__argmax(e->cx, &e->rounded, e->rows, e->A, e->k, e->upper, best);
 }
 
 static void example_free(example *e)
@@ -106,6 +111,16 @@ START_TEST(argmax_is_that_of_the_whole_product_ties_and_near_ties_included)
         example_free(&e);
     }
     ck_assert_int_ge(decided, exists() ? ROWS * 4 * (SIZES - 2) : 0);
+}
+END_TEST
+
+START_TEST(argmax_of_many_rows_is_that_of_the_whole_product)
+{
+    int best[MANY_ROWS];
+    example e = example_of_rows(2, MANY_ROWS, 65, 500, NORMAL, true);
+    ck_assert(!exists() || compute(&e, best));
+    for (int r = 0; r < MANY_ROWS && exists(); r++) ck_assert_int_eq(best[r], largest(&e, r));
+    example_free(&e);
 }
 END_TEST
 
@@ -211,6 +226,7 @@ START_TEST(what_is_not_finite_or_undecided_is_left_to_the_whole_product)
 END_TEST
 
 TG_TEST_MAIN("kernels/argmax", argmax_is_that_of_the_whole_product_ties_and_near_ties_included,
+             argmax_of_many_rows_is_that_of_the_whole_product,
              every_number_lies_below_the_upper_end_of_its_interval,
              no_lower_end_lies_above_the_largest_number, argmax_is_the_same_for_any_number_of_workers,
              what_is_not_finite_or_undecided_is_left_to_the_whole_product)

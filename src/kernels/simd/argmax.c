@@ -58,20 +58,31 @@ INLINE ivec add_deep(ivec sum, const uint8_t *x, const int8_t *panel)
 #endif
 }
 
-/* What is known of two vectors' columns j of a row: up to `upper`, and at least what lower becomes. */
-INLINE vec interval(const rounded_columns *w, int j, int n, const rounded_row *row, ivec product,
-                    tg_real *upper, vec lower)
-{
+/* A vector of columns. */
+typedef struct lanes {
     ivec offset;
-    memcpy(&offset, w->offset + j, sizeof offset);
-    const vec bias = load(w->bias + j, VL);
+    vec scale, length, error, bias,
+        rounding; /* rounding: when the bias is added, here and in the exact number */
+} lanes;
+
+INLINE lanes lanes_of(const rounded_columns *w, int j)
+{
+    lanes c = { .scale = load(w->scale + j, VL),
+                .length = load(w->length + j, VL),
+                .error = load(w->error + j, VL),
+                .bias = load(w->bias + j, VL) };
+    memcpy(&c.offset, w->offset + j, sizeof c.offset);
+    c.rounding = magnitude(c.bias) * all(2.4e-7f);
+    return c;
+}
+
+/* What is known of these columns of a row: n of them up to `upper`, and at least what lower becomes. */
+INLINE vec interval(lanes c, int n, const rounded_row *row, ivec product, tg_real *upper, vec lower)
+{
     const vec middle =
-        fma_(__builtin_convertvector(product - offset, vec), all(row->scale) * load(w->scale + j, VL), bias);
-    const vec rounding =
-        magnitude(bias) * all(2.4e-7f); /* when the bias is added, here and in the exact number */
-    const vec reach = fma_(all(row->error), load(w->length + j, VL),
-                           fma_(all(row->length), load(w->error + j, VL), rounding));
-    if (n > 0) store(upper + j, n, middle + reach);
+        fma_(__builtin_convertvector(product - c.offset, vec), all(row->scale) * c.scale, c.bias);
+    const vec reach = fma_(all(row->error), c.length, fma_(all(row->length), c.error, c.rounding));
+    if (n > 0) store(upper, n, middle + reach);
     const vec low = middle - reach;
     return choose(low > lower, low, lower);
 }
@@ -93,35 +104,50 @@ INLINE void tile(const int rows, const rounded_columns *w, int j, int n, int k, 
             sum[i][1] = add_deep(sum[i][1], xi, panel + 4 * VL);
         }
     }
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; v++) {
+        const lanes c = lanes_of(w, j + v * VL);
+        const int left = n - j - v * VL;
 #pragma GCC unroll 8
+        for (int i = 0; i < rows; i++)
+            lower[i] =
+                interval(c, left, &row[i], sum[i][v], upper + (size_t)i * stride + j + v * VL, lower[i]);
+    }
+}
+
+enum { MOST_ROWS = 256 };
+
+static void bounds_of_rows(const rounded_columns *w, int first, int end, int k, int rows, const uint8_t *x,
+                           const rounded_row *row, tg_real *upper, size_t stride, tg_real *lower)
+{
+    vec low[MOST_ROWS];
+    for (int i = 0; i < rows; i++) low[i] = all(-INFINITY);
+    for (int j = first; j < end; j += WIDTH)
+        for (int i = 0, height; i < rows; i += height) {
+            const uint8_t *xi = x + (size_t)i * (size_t)k;
+            tg_real *to = upper + (size_t)i * stride;
+            const int left = rows - i;
+            height = left >= TILE ? TILE : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            switch (height) {
+            case 1: tile(1, w, j, end, k, xi, row + i, to, stride, low + i); break;
+            case 2: tile(2, w, j, end, k, xi, row + i, to, stride, low + i); break;
+            case 4: tile(4, w, j, end, k, xi, row + i, to, stride, low + i); break;
+            default: tile(TILE, w, j, end, k, xi, row + i, to, stride, low + i);
+            }
+        }
     for (int i = 0; i < rows; i++) {
-        lower[i] = interval(w, j, n - j, &row[i], sum[i][0], upper + (size_t)i * stride, lower[i]);
-        lower[i] = interval(w, j + VL, n - j - VL, &row[i], sum[i][1], upper + (size_t)i * stride, lower[i]);
+        lower[i] = -INFINITY;
+        for (int lane = 0; lane < VL; lane++)
+            if (low[i][lane] > lower[i]) lower[i] = low[i][lane];
     }
 }
 
 static void bounds(const rounded_columns *w, int first, int end, int k, int rows, const uint8_t *x,
                    const rounded_row *row, tg_real *upper, size_t stride, tg_real *lower)
 {
-    for (int i = 0; i < rows; i++) lower[i] = -INFINITY;
-    for (int j = first; j < end; j += WIDTH)
-        for (int i = 0, height; i < rows; i += height) {
-            vec low[TILE];
-            for (int r = 0; r < TILE; r++) low[r] = all(-INFINITY);
-            const uint8_t *xi = x + (size_t)i * (size_t)k;
-            tg_real *to = upper + (size_t)i * stride;
-            const int left = rows - i;
-            height = left >= TILE ? TILE : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            switch (height) {
-            case 1: tile(1, w, j, end, k, xi, row + i, to, stride, low); break;
-            case 2: tile(2, w, j, end, k, xi, row + i, to, stride, low); break;
-            case 4: tile(4, w, j, end, k, xi, row + i, to, stride, low); break;
-            default: tile(TILE, w, j, end, k, xi, row + i, to, stride, low);
-            }
-            for (int r = 0; r < height; r++)
-                for (int lane = 0; lane < VL; lane++)
-                    if (low[r][lane] > lower[i + r]) lower[i + r] = low[r][lane];
-        }
+    for (int i = 0; i < rows; i += MOST_ROWS)
+        bounds_of_rows(w, first, end, k, rows - i < MOST_ROWS ? rows - i : MOST_ROWS,
+                       x + (size_t)i * (size_t)k, row + i, upper + (size_t)i * stride, stride, lower + i);
 }
 
 static void copy_columns(int k, int n, const tg_real *B, size_t stride, tg_real *columns)
