@@ -15,8 +15,9 @@ START_TEST(product_with_panels_agrees_with_plain_c_on_odd_sizes)
     enum { M = 27, K = 70, N = 150, MOST_COLUMNS = 32 };
     static tg_real A[M * (K + 3)], B[K * N], C[M * (N + 2)], before[M * (N + 2)], alone[N];
     static _Alignas(64) tg_real packed[K * (N + MOST_COLUMNS)];
-    const simd_table *s = tg__simd_variant(_i);
-    if (!s) return;
+    const simd_table *variant = tg__simd_variant(_i);
+    if (!variant) return;
+    const product_table *s = variant->product;
     const int sizes[][3] = { { 1, 1, 1 },    { 2, 3, 5 },    { 5, 16, 8 },  { 12, 33, 17 },
                              { 13, 64, 70 }, { 27, 75, 69 }, { 24, 32, 2 }, { 2, 150, 40 } };
     for (size_t c = 0; c < 2 * sizeof sizes / sizeof *sizes; c++) {
@@ -35,7 +36,7 @@ START_TEST(product_with_panels_agrees_with_plain_c_on_odd_sizes)
                 double wanted = keep ? before[i * (n + 2) + j] : 0;
                 for (int p = 0; p < k; p++) wanted += (double)A[i * (k + 3) + p] * B[p * n + j];
                 ck_assert_msg(fabs(C[i * (n + 2) + j] - wanted) <= 1e-5,
-                              "%s, %dx%dx%d: C[%d][%d] is %.9g, not %.9g", s->name, m, n, k, i, j,
+                              "%s, %dx%dx%d: C[%d][%d] is %.9g, not %.9g", variant->name, m, n, k, i, j,
                               (double)C[i * (n + 2) + j], wanted);
             }
             ck_assert(C[i * (n + 2) + n] == before[i * (n + 2) + n]); /* nothing beyond the row */
@@ -69,8 +70,9 @@ static tg_real *wave(size_t n, double step)
  * B packed or not, and one panel of the result. k goes beyond the depth of a chain. */
 START_TEST(product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes)
 {
-    const simd_table *s = tg__simd_variant(_i);
-    if (!s) return;
+    const simd_table *variant = tg__simd_variant(_i);
+    if (!variant) return;
+    const product_table *s = variant->product;
     const int sizes[][3] = { { 1, 1, 1 },      { 5, 15, 7 },    { 6, 16, 8 },  { 31, 70, 33 },
                              { 14, 35, 1000 }, { 43, 530, 20 }, { 9, 40, 520 } };
     for (size_t c = 0; c < 8 * sizeof sizes / sizeof *sizes; c++) {
@@ -96,7 +98,7 @@ START_TEST(product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes)
                 for (int p = 0; p < k && j < n; p++)
                     wanted += (double)at(a, A, A_stride, i, p) * (double)at(b, B, B_stride, p, j);
                 ck_assert_msg(fabs((double)C[i * C_stride + j] - wanted) <= 1e-5 * (1 + sqrt(k)),
-                              "%s, %dx%dx%d: C[%d][%d] is %.9g, not %.9g", s->name, m, n, k, i, j,
+                              "%s, %dx%dx%d: C[%d][%d] is %.9g, not %.9g", variant->name, m, n, k, i, j,
                               (double)C[i * C_stride + j], wanted);
             }
         if (a == NORMAL) {

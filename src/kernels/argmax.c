@@ -168,7 +168,7 @@ static void decide_piece(void *argument, int r)
     tg_real most = 0;
     for (int i = 0; i < s->left[r] && s->left[r] > 1; i++) {
         const int j = column[i];
-        const tg_real y = tg__simd()->argmax->chain(m->k, tg__simd()->depth, x,
+        const tg_real y = tg__simd()->argmax->chain(m->k, tg__simd()->product->depth, x,
                                                     m->columns + (size_t)j * (size_t)m->stride, m->bias[j]);
         if (!i || y > most) best = j, most = y;
     }

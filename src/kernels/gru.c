@@ -64,7 +64,7 @@ size_t tg__gru_panels_room(gru_shape s) { return tg__sweep_packs(s.sequence) ? t
 /* What the busiest worker has: panels of units times rows. */
 static size_t largest_share(const sweep *w, int groups, int slices)
 {
-    return at(tg__pieces(tg__pieces(w->s.H, tg__simd()->panel_columns), slices),
+    return at(tg__pieces(tg__pieces(w->s.H, tg__simd()->product->panel_columns), slices),
               tg__pieces(w->s.sequence->B, groups));
 }
 
@@ -72,7 +72,7 @@ static size_t largest_share(const sweep *w, int groups, int slices)
 static int slices_of(const sweep *w, int groups, int workers)
 {
     enum { PANELS_ENOUGH = 2 };
-    const int width = tg__simd()->panel_columns, H = w->s.H, most = H / (PANELS_ENOUGH * width);
+    const int width = tg__simd()->product->panel_columns, H = w->s.H, most = H / (PANELS_ENOUGH * width);
     /* multiply-adds of a worker in a step: a meeting takes as long however wide the vectors are */
     const size_t WORTH_MEETING = 1250 * (size_t)width, step = 3 * at(H, H) * (size_t)w->s.sequence->B;
     int slices = (workers < TEAM_PIECES ? workers : TEAM_PIECES) / groups;
@@ -122,7 +122,7 @@ static void share_of_a_worker(void *argument, int phase, int worker)
     const sweep *w = argument;
     const sequence *q = w->s.sequence;
     const int group = worker / w->slices, slice = worker % w->slices, H = w->s.H,
-              columns = tg__simd()->panel_columns, panels = tg__pieces(H, columns),
+              columns = tg__simd()->product->panel_columns, panels = tg__pieces(H, columns),
               end = columns * (int)tg__piece_start(panels, w->slices, slice + 1);
     share mine = { .last_part = q->parts,
                    .last_row = q->B,

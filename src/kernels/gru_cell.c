@@ -40,7 +40,7 @@ void tg__gru_cell_pack(tg_context *cx, bool shared, const gru_cell *c)
 
 gru_strips tg__gru_strips(tg_context *cx, const gru_cell *c, int workers, int rows, int lots)
 {
-    const size_t strip = (size_t)tg__simd()->strip_lanes * 2 * (size_t)c->H;
+    const size_t strip = (size_t)tg__simd()->product->strip_lanes * 2 * (size_t)c->H;
     gru_strips s = { .each = tg__left_room(rows, 2 * c->H) };
     if (!c->g.panels || !s.each) return s;
     s.each += (size_t)(lots - 1) * strip; /* what one lot leaves of its last strip is not the next one's */
@@ -74,7 +74,7 @@ typedef struct block {
 } block;
 static bool next_block(const gru_cell *c, gru_part all, block *b)
 {
-    const int most = c->g.panels ? BLOCK_PANELS * tg__simd()->panel_columns : c->H;
+    const int most = c->g.panels ? BLOCK_PANELS * tg__simd()->product->panel_columns : c->H;
     b->first = b->end;
     b->end = all.end - b->first < most ? all.end : b->first + most;
     return b->first < all.end;

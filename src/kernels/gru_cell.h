@@ -55,7 +55,7 @@ static inline tg_real *tg__gru_strips_of(gru_strips s, int worker)
 
 /* Some rows of one step and, the same for all lots of a call, some units; the arrays, each at the first of the rows. */
 typedef struct gru_step {
-    gru_part part;           /* first is a multiple of tg__simd()->panel_columns */
+    gru_part part;           /* first is a multiple of tg__simd()->product->panel_columns */
     const tg_real *h_before; /* h(t-1), with h_stride */
     tg_real *y;              /* h(t), with y_stride; forward only */
     int h_stride, y_stride;

@@ -61,7 +61,7 @@ typedef struct factor {
 
 static factor transpose_of(int m, int depth, const tg_real *A, int stride, tg_real *strips)
 {
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     if (!simd->large_products) return (factor){ A, m, stride };
     simd->pack_strips(true, m, depth, A, stride, strips);
     return (factor){ strips, m, 0 };
@@ -69,7 +69,7 @@ static factor transpose_of(int m, int depth, const tg_real *A, int stride, tg_re
 
 static size_t strips_room(int m, int depth)
 {
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     return simd->large_products ? at(tg__pieces(m, simd->strip_rows) * simd->strip_lanes, depth) : 0;
 }
 
@@ -80,7 +80,8 @@ typedef struct columns {
 static int block_width(void)
 {
     enum { BLOCK_PANELS = 4, BLAS_COLUMNS = 256 };
-    return tg__simd()->large_products ? BLOCK_PANELS * tg__simd()->panel_columns : BLAS_COLUMNS;
+    return tg__simd()->product->large_products ? BLOCK_PANELS * tg__simd()->product->panel_columns
+                                               : BLAS_COLUMNS;
 }
 static int blocks_of_z_and_r(int H) { return tg__pieces(2 * H, block_width()); }
 static int blocks_of_all(int H) { return blocks_of_z_and_r(H) + tg__pieces(H, block_width()); }
@@ -100,8 +101,8 @@ typedef struct right_side {
 
 static right_side right_of(int depth, int n, const tg_real *B, int stride, tg_real *room)
 {
-    const bool packs = tg__simd()->large_products;
-    if (packs) tg__simd()->pack_panels(false, depth, n, B, stride, room);
+    const bool packs = tg__simd()->product->large_products;
+    if (packs) tg__simd()->product->pack_panels(false, depth, n, B, stride, room);
     return (right_side){ B, depth, n, stride, packs ? room : NULL };
 }
 
@@ -109,7 +110,7 @@ static right_side right_of(int depth, int n, const tg_real *B, int stride, tg_re
 static void product(factor a, right_side b, int keep, tg_real *C, int C_stride)
 {
     if (b.panels)
-        tg__simd()->panel_product(a.m, b.n, b.depth, a.A, a.stride, b.panels, keep, C, C_stride);
+        tg__simd()->product->panel_product(a.m, b.n, b.depth, a.A, a.stride, b.panels, keep, C, C_stride);
     else
         tg__matmul_piece(TRANSPOSED, NORMAL, a.m, b.n, b.depth, a.A, a.stride, b.B, b.stride, keep, C,
                          C_stride);
@@ -204,7 +205,7 @@ void tg__gru_gradients(tg_context *cx, gru_shape s, gru_gradients d, const tg_re
 {
     const sequence *q = s.sequence;
     const int H = s.H, I = s.I, blocks = blocks_of_all(H);
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     gradients w = { .s = s, .x = x, .h0 = h0, .y = y, .saved = saved, .sums = sums_of(q), .sum = { d } };
     if (w.sums > 1)
         w.sum[1] = (gru_gradients){ .W_x = scratch,

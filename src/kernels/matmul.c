@@ -58,42 +58,42 @@ static tg_real *panel(const product *p, int column) { return p->panels + (size_t
 /* row: where a piece of rows begins, a multiple of strip_rows. */
 static tg_real *strip(const product *p, int row)
 {
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     return p->strips + (size_t)(row / simd->strip_rows) * (size_t)simd->strip_lanes * (size_t)p->k;
 }
 
 static span rows_of(const product *p, int piece)
 {
-    return part(p->m, p->rows, tg__simd()->strip_rows, piece);
+    return part(p->m, p->rows, tg__simd()->product->strip_rows, piece);
 }
 static span columns_of(const product *p, int piece)
 {
-    return part(p->n, p->columns, tg__simd()->panel_columns, piece);
+    return part(p->n, p->columns, tg__simd()->product->panel_columns, piece);
 }
 
 static void pack_rows(void *argument, int piece)
 {
     const product *p = argument;
     const span rows = rows_of(p, piece);
-    tg__simd()->pack_strips(p->a == TRANSPOSED, rows.end - rows.start, p->k,
-                            element(p->a, p->A, p->A_stride, rows.start, 0), p->A_stride,
-                            strip(p, rows.start));
+    tg__simd()->product->pack_strips(p->a == TRANSPOSED, rows.end - rows.start, p->k,
+                                     element(p->a, p->A, p->A_stride, rows.start, 0), p->A_stride,
+                                     strip(p, rows.start));
 }
 
 static void pack_columns(void *argument, int piece)
 {
     const product *p = argument;
     const span columns = columns_of(p, piece);
-    tg__simd()->pack_panels(p->b == TRANSPOSED, p->k, columns.end - columns.start,
-                            element(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride,
-                            panel(p, columns.start));
+    tg__simd()->product->pack_panels(p->b == TRANSPOSED, p->k, columns.end - columns.start,
+                                     element(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride,
+                                     panel(p, columns.start));
 }
 
 static void multiply_piece(const product *p, span rows, span columns)
 {
     tg_real *C = p->C + (size_t)rows.start * (size_t)p->C_stride + columns.start;
     if (p->bias) start_from_bias(p, rows.end - rows.start, columns, C);
-    tg__simd()->panel_product(
+    tg__simd()->product->panel_product(
         rows.end - rows.start, columns.end - columns.start, p->k,
         p->strips ? strip(p, rows.start) : element(p->a, p->A, p->A_stride, rows.start, 0),
         p->strips ? 0 : p->A_stride, panel(p, columns.start), p->bias ? 1 : p->keep, C, p->C_stride);
@@ -119,7 +119,7 @@ static int at_most(int n, int most) { return n < most ? n : most; }
 static void multiply_block(tg_context *cx, product *p, bool pack_A)
 {
     enum { COLUMNS_ENOUGH = 4 }; /* pieces */
-    const int panels = tg__pieces(p->n, tg__simd()->panel_columns);
+    const int panels = tg__pieces(p->n, tg__simd()->product->panel_columns);
     p->rows = tg__pieces(p->m, PIECE_ROWS);
     if (p->strips) p->rows = at_most(p->rows, p->most);
     if (pack_A) tg__team_run(cx, p->rows, pack_rows, p);
@@ -142,7 +142,7 @@ static size_t slices_room(int n, int width, int lanes, int k)
 static void multiply_packed(tg_context *cx, const product *all)
 {
     enum { FEW_ROWS = 4 * PIECE_ROWS }; /* too few to share panels out by rows */
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     const int m_blocks = tg__pieces(all->m, M_BLOCK), n_blocks = tg__pieces(all->n, N_BLOCK),
               k_blocks = tg__pieces(all->k, simd->packed_depth), k_most = at_most(all->k, simd->packed_depth);
     /* multiply-adds of a piece, so that it takes longer than to bring its operands over from another core */
@@ -216,11 +216,11 @@ static void multiply_with_blas(tg_context *cx, product *p)
 static void row_piece(void *argument, int piece)
 {
     const product *p = argument;
-    const span columns = part(p->n, p->columns, 2 * tg__simd()->panel_columns, piece);
+    const span columns = part(p->n, p->columns, 2 * tg__simd()->product->panel_columns, piece);
     tg_real *C = p->C + columns.start;
     if (p->bias) start_from_bias(p, 1, columns, C);
-    tg__simd()->row_product(columns.end - columns.start, p->k, p->A, p->B + columns.start, p->B_stride,
-                            p->bias ? 1 : p->keep, C);
+    tg__simd()->product->row_product(columns.end - columns.start, p->k, p->A, p->B + columns.start,
+                                     p->B_stride, p->bias ? 1 : p->keep, C);
 }
 
 /* Bound by reading B once: each worker reads some columns. */
@@ -252,7 +252,7 @@ void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k,
                   .keep = keep,
                   .C = C,
                   .C_stride = C_stride };
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     if (m == 1 && a == NORMAL && b == NORMAL)
         multiply_row(cx, &p);
     else if (simd->large_products && m >= simd->strip_rows && n >= simd->panel_columns &&

@@ -1,4 +1,4 @@
-/* kernels/panels.c -- see panels.h; the product is in simd/kernels.c. */
+/* kernels/panels.c -- see panels.h; the product is in simd/product.c. */
 #include "kernels/panels.h"
 
 #include <assert.h>
@@ -7,11 +7,11 @@
 #include "core/team.h"
 #include "kernels/simd/table.h"
 
-static int panels_of(int n) { return tg__pieces(n, tg__simd()->panel_columns); }
+static int panels_of(int n) { return tg__pieces(n, tg__simd()->product->panel_columns); }
 
 size_t tg__panels_room(int k, int n)
 {
-    return (size_t)k * (size_t)panels_of(n) * (size_t)tg__simd()->panel_columns;
+    return (size_t)k * (size_t)panels_of(n) * (size_t)tg__simd()->product->panel_columns;
 }
 
 /* ---- packing ---- */
@@ -23,7 +23,7 @@ typedef struct packing {
 /* Of a piece, so many that it is worth handing out. */
 static int piece_columns(const matrix *m)
 {
-    const int width = tg__simd()->panel_columns;
+    const int width = tg__simd()->product->panel_columns;
     return width * tg__pieces(256, m->k);
 }
 static int pieces_of(const matrix *m) { return m->panels ? tg__pieces(m->n, piece_columns(m)) : 0; }
@@ -33,9 +33,9 @@ static void pack_piece(void *argument, int piece)
     const matrix *m = ((const packing *)argument)->m;
     while (piece >= pieces_of(m)) piece -= pieces_of(m++);
     const int most = piece_columns(m), j = piece * most;
-    tg__simd()->pack_panels(m->b == TRANSPOSED, m->k, m->n - j < most ? m->n - j : most,
-                            m->b == NORMAL ? m->B + j : m->B + (size_t)j * (size_t)m->stride, m->stride,
-                            m->panels + (size_t)j * (size_t)m->k);
+    tg__simd()->product->pack_panels(m->b == TRANSPOSED, m->k, m->n - j < most ? m->n - j : most,
+                                     m->b == NORMAL ? m->B + j : m->B + (size_t)j * (size_t)m->stride,
+                                     m->stride, m->panels + (size_t)j * (size_t)m->k);
 }
 
 void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[])
@@ -52,12 +52,12 @@ void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[])
 void tg__panels_product(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels, int keep,
                         tg_real *C, int C_stride)
 {
-    tg__simd()->panel_product(m, n, k, A, A_stride, panels, keep, C, C_stride);
+    tg__simd()->product->panel_product(m, n, k, A, A_stride, panels, keep, C, C_stride);
 }
 
 size_t tg__left_room(int rows, int k)
 {
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     return rows < simd->strip_pays
                ? 0
                : (size_t)tg__pieces(rows, simd->strip_rows) * (size_t)simd->strip_lanes * (size_t)k;
@@ -65,7 +65,7 @@ size_t tg__left_room(int rows, int k)
 
 left_matrix tg__left(int rows, int k, const tg_real *A, int stride, tg_real *room)
 {
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     if (!room || rows < simd->strip_pays) return (left_matrix){ A, stride };
     simd->pack_strips(false, rows, k, A, stride, room);
     return (left_matrix){ room, 0 };
@@ -81,7 +81,7 @@ void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, l
         tg__panels_product(rows, n, m->k, A.A, A.stride, m->panels + (size_t)first * (size_t)m->k, keep, C,
                            C_stride);
     else if (rows == 1 && m->b == NORMAL)
-        tg__simd()->row_product(n, m->k, A.A, B, m->stride, keep, C);
+        tg__simd()->product->row_product(n, m->k, A.A, B, m->stride, keep, C);
     else
         tg__matmul_piece(NORMAL, m->b, rows, n, m->k, A.A, A.stride, B, m->stride, keep, C, C_stride);
 }
@@ -103,7 +103,8 @@ typedef struct wide_product {
 static void wide_product_piece(void *argument, int piece)
 {
     const wide_product *p = argument;
-    const int columns = tg__simd()->panel_columns, r = piece % p->row_pieces, c = piece / p->row_pieces;
+    const int columns = tg__simd()->product->panel_columns, r = piece % p->row_pieces,
+              c = piece / p->row_pieces;
     const int i = (int)tg__piece_start(p->rows, p->row_pieces, r),
               i_end = (int)tg__piece_start(p->rows, p->row_pieces, r + 1),
               j = columns * (int)tg__piece_start(p->panels, p->panel_pieces, c),

@@ -46,7 +46,7 @@ size_t tg__left_room(int rows, int k);
 void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_stride, int keep, tg_real *C,
                         int C_stride);
 
-/* The same of the columns first ... end-1 alone; first is a multiple of tg__simd()->panel_columns. */
+/* The same of the columns first ... end-1 alone; first is a multiple of tg__simd()->product->panel_columns. */
 void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, left_matrix A, int keep,
                                 tg_real *C, int C_stride);
 

@@ -52,7 +52,7 @@ static void all_shares(void *argument, int piece)
 
 static void run(tg_context *cx, part_product w, transposed b, int n, int k, const tg_real *B)
 {
-    const simd_table *simd = tg__simd();
+    const product_table *simd = tg__simd()->product;
     const int width = w.into ? k : n;
     const bool shared =
         (double)w.q->tokens * n * k >= 65536.0 * simd->panel_columns; /* longer than a meeting */

@@ -29,23 +29,8 @@ typedef struct argmax_table {
 } argmax_table;
 extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512, tg__argmax_avx512vnni;
 
-/* `rows` rows, each `step` rows after the one before; units first ... end-1 of H. */
-typedef struct gru_part {
-    int rows, step, H, first, end;
-} gru_part;
-
-typedef struct simd_table {
-    const char *name;
-    const argmax_table *argmax;
-
-    /* y[i] = f(x[i]); x and y may be the same */
-    void (*exp)(size_t n, const tg_real *x, tg_real *y);
-    void (*sigmoid)(size_t n, const tg_real *x, tg_real *y);
-    void (*tanh)(size_t n, const tg_real *x, tg_real *y);
-
-    /* y[i] = exp(x[i] - M), no x[i] above M */
-    void (*exp_minus)(size_t n, const tg_real *x, tg_real M, tg_real *y);
-
+/* Products with packed matrices; their design stands in simd/product.c. */
+typedef struct product_table {
     /* B (k,n) in panels of that many columns, each stored row after row, the last one filled up with zeros; transposed:
      * of what is stored, (n,k). */
     int panel_columns;
@@ -64,6 +49,26 @@ typedef struct simd_table {
     bool large_products;     /* it is faster than OpenBLAS */
     /* y (n) = x (k) B (k,n) + keep * y, B as it stands; the same bits as with panels. */
     void (*row_product)(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y);
+} product_table;
+extern const product_table tg__product_baseline, tg__product_avx2, tg__product_avx512, tg__product_avx512vnni;
+
+/* `rows` rows, each `step` rows after the one before; units first ... end-1 of H. */
+typedef struct gru_part {
+    int rows, step, H, first, end;
+} gru_part;
+
+typedef struct simd_table {
+    const char *name;
+    const argmax_table *argmax;
+    const product_table *product;
+
+    /* y[i] = f(x[i]); x and y may be the same */
+    void (*exp)(size_t n, const tg_real *x, tg_real *y);
+    void (*sigmoid)(size_t n, const tg_real *x, tg_real *y);
+    void (*tanh)(size_t n, const tg_real *x, tg_real *y);
+
+    /* y[i] = exp(x[i] - M), no x[i] above M */
+    void (*exp_minus)(size_t n, const tg_real *x, tg_real M, tg_real *y);
 
     /* So many rounds of multiply-adds in registers -> how many there were; total: so that they are made. */
     double (*multiply_adds)(int rounds, tg_real *total);
