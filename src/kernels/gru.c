@@ -134,7 +134,7 @@ static void share_of_a_worker(void *argument, int phase, int worker)
         const int groups = w->groups / q->parts, k = group % groups; /* of a part */
         mine.part = group / groups;
         mine.last_part = mine.part + 1;
-        const int rows = tg__sequence_part(q, mine.part).rows;
+        const int rows = q->part[mine.part].rows;
         mine.row = q->full ? (int)tg__piece_start(rows, groups, k) : k;
         mine.last_row = q->full ? (int)tg__piece_start(rows, groups, k + 1) : rows;
         mine.step = q->full ? 1 : groups;
@@ -170,17 +170,21 @@ static int time_of(const sweep *w, int k) { return w->s.reverse ? w->s.sequence-
  * those that BEGIN at t have h0. (Forward all begin at once; in reverse a row begins at its last valid step.) */
 typedef enum lot { GO_ON, BEGIN, LOTS } lot;
 
+/* How many of n rows, every step-th. */
+static int every(int step, int n) { return step == 1 ? n : tg__pieces(n, step); }
+
 /* A worker's rows of a lot, and their arrays; false where there is none. */
 static bool rows_of(const sweep *w, int t, int part, lot which, share mine, gru_step *s)
 {
     const sequence *q = w->s.sequence;
-    const sequence_part p = tg__sequence_part(q, part);
+    const sequence_part p = q->part[part];
     const int H = w->s.H, before = w->s.reverse ? t + 1 : t - 1, active = tg__sequence_running(q, p, t),
               earlier = tg__sequence_running(q, p, before), ran = earlier < active ? earlier : active,
               start = which == GO_ON ? 0 : ran, running = which == GO_ON ? ran : active,
               end = running < mine.last_row ? running : mine.last_row;
-    const int skipped = mine.row < start ? tg__pieces(start - mine.row, mine.step) : 0,
-              first = mine.row + skipped * mine.step, rows = tg__pieces(end - first, mine.step);
+    if (start >= end) return false;
+    const int skipped = mine.row < start ? every(mine.step, start - mine.row) : 0,
+              first = mine.row + skipped * mine.step, rows = first < end ? every(mine.step, end - first) : 0;
     if (!rows) return false;
     const int token = p.token[t] + first, row = p.first + first * p.apart, packed = q->offset[t] + row,
               stride = w->s.y_stride;
@@ -240,7 +244,7 @@ void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *
     const sequence *q = s.sequence;
     tg__product_into_parts(cx, q, 3 * s.H, s.I, x, w.W_x, saved.gates);
     sweep all = { .s = s,
-                  .cell = tg__gru_cell(NORMAL, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
+                  .cell = tg__gru_cell(NORMAL, s.H, s.reset_after, w, q->B > 1 ? panels : NULL),
                   .phase = forward_phase,
                   .h0 = h0,
                   .y = y,
@@ -278,13 +282,13 @@ size_t tg__gru_backward_scratch(gru_shape s)
 /* dh of each part's rows side by side, and back. */
 static void take_rows(const sequence *q, int part, int H, const tg_real *dh, tg_real *rows)
 {
-    const sequence_part p = tg__sequence_part(q, part);
+    const sequence_part p = q->part[part];
     for (int i = 0; i < p.rows; i++)
         memcpy(rows + at(i, H), dh + at(p.first + i * p.apart, H), (size_t)H * sizeof *dh);
 }
 static void put_rows(const sequence *q, int part, int H, const tg_real *rows, tg_real *dh)
 {
-    const sequence_part p = tg__sequence_part(q, part);
+    const sequence_part p = q->part[part];
     for (int i = 0; i < p.rows; i++)
         memcpy(dh + at(p.first + i * p.apart, H), rows + at(i, H), (size_t)H * sizeof *dh);
 }
@@ -302,7 +306,7 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
                   .dy = dy,
                   .saved = saved };
     for (int part = 0; part < q->parts; part++) {
-        const size_t rows = at(tg__sequence_part(q, part).rows, s.H);
+        const size_t rows = at(q->part[part].rows, s.H);
         all.dh[part] = scratch;
         all.drh[part] = scratch + rows;
         scratch += 2 * rows + PARTS_APART;

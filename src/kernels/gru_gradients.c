@@ -145,7 +145,7 @@ static void add_part(const gradients *w, int part, int keep, gru_gradients sum, 
 {
     const gru_shape s = w->s;
     const int H = s.H, I = s.I, z_and_r = blocks_of_z_and_r(H);
-    const sequence_part p = tg__sequence_part(s.sequence, part);
+    const sequence_part p = s.sequence->part[part];
     tg_real *x = room, *x_strips = x + lines(at(w->depth, I)), *h = x_strips + strips_room(I, w->depth),
             *h_strips = h + lines(at(w->depth, H)), *rh_strips = h_strips + strips_room(H, w->depth),
             *panels = rh_strips + strips_room(H, w->depth);
@@ -227,7 +227,7 @@ void tg__gru_gradients(tg_context *cx, gru_shape s, gru_gradients d, const tg_re
     if (!simd->large_products) tg__blas_one_thread(cx);
     tg__team_run(cx, w.sums * w.shares, share_of_a_sum, &w);
     if (w.sums == 1) return;
-    const sequence_part second = tg__sequence_part(q, 1);
+    const sequence_part second = q->part[1];
     if (second.token[0] == second.token[q->steps]) return; /* nothing was set */
     tg__add(cx, at(I, 3 * H), w.sum[1].W_x, d.W_x);
     tg__add(cx, at(H, 3 * H), w.sum[1].W_h, d.W_h);

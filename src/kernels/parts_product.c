@@ -25,7 +25,7 @@ static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
 static void share_of_a_part(void *argument, int piece)
 {
     const part_product *w = argument;
-    const sequence_part p = tg__sequence_part(w->q, piece / w->shares);
+    const sequence_part p = w->q->part[piece / w->shares];
     const int share = piece % w->shares, start = p.token[0], tokens = p.token[w->q->steps] - start,
               blocks = tg__pieces(tokens, BLOCK), k = w->B.k, n = w->B.n;
     tg_real *room = w->room + at(piece, BLOCK) * (size_t)(w->into ? k : n);

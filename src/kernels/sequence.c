@@ -8,20 +8,26 @@
 
 size_t tg__sequence_room(int T, int B) { return (size_t)B + (2 + SEQUENCE_PARTS) * ((size_t)T + 1); }
 
-/* Where each part's tokens of each step begin. */
+static sequence_part part_of(const sequence *s, int part, const int *token)
+{
+    const int first = s->full ? (int)tg__piece_start(s->B, s->parts, part) : part,
+              next = (int)tg__piece_start(s->B, s->parts, part + 1);
+    return (sequence_part){ .rows = s->full ? next - first : tg__pieces(s->B - part, s->parts),
+                            .first = first,
+                            .apart = s->full ? 1 : s->parts,
+                            .token = token };
+}
+
 static void cut_into_parts(sequence *s, int *token)
 {
     enum { ENOUGH_ROWS = 16 };
     s->parts = s->B >= ENOUGH_ROWS && s->steps > 1 ? SEQUENCE_PARTS : 1;
-    s->token = token;
     int at = 0;
     for (int part = 0; part < s->parts; part++, token += s->steps + 1) {
+        s->part[part] = part_of(s, part, token);
         for (int t = 0; t < s->steps; t++) {
-            const int all = s->active[t];
             token[t] = at;
-            at += s->full
-                      ? (int)(tg__piece_start(all, s->parts, part + 1) - tg__piece_start(all, s->parts, part))
-                      : tg__pieces(all - part, s->parts);
+            at += s->full ? s->part[part].rows : tg__pieces(s->active[t] - part, s->parts);
         }
         token[s->steps] = at;
     }
@@ -55,16 +61,6 @@ void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
 }
 
 /* ---- parts ---- */
-
-sequence_part tg__sequence_part(const sequence *s, int part)
-{
-    const int first = s->full ? (int)tg__piece_start(s->B, s->parts, part) : part,
-              next = (int)tg__piece_start(s->B, s->parts, part + 1);
-    return (sequence_part){ .rows = s->full ? next - first : tg__pieces(s->B - part, s->parts),
-                            .first = first,
-                            .apart = s->full ? 1 : s->parts,
-                            .token = s->token + (size_t)part * ((size_t)s->steps + 1) };
-}
 
 bool tg__sequence_next_run(sequence_part p, int *token, int end, sequence_run *run)
 {

@@ -9,18 +9,6 @@
 
 #include <tidegate/core.h>
 
-typedef struct sequence {
-    int T, B;          /* as given, padding included */
-    int steps;         /* longest length */
-    int tokens;        /* sum of the lengths */
-    bool full;         /* all lengths are T: packed and plain order are the same */
-    const int *order;  /* (B): row i of the packed order is row order[i] of the batch */
-    const int *active; /* (steps + 1): rows running at step t; active[steps] is 0 */
-    const int *offset; /* (steps + 1) */
-    int parts;         /* see sequence_part */
-    const int *token;  /* (parts, steps + 1) */
-} sequence;
-
 /* A batch of sixteen rows and more over several steps is made in two parts, by different workers where there are. What only
  * they read is kept in the order of parts: all tokens of a part lie side by side, step after step, its rows in order. (A
  * core fetches more than it is asked for. Where its rows lie between those of another, these are taken from the other's
@@ -31,7 +19,18 @@ typedef struct sequence_part {
     const int *token;       /* (steps + 1): where each step's tokens begin, in the order of parts */
 } sequence_part;
 
-sequence_part tg__sequence_part(const sequence *s, int part);
+typedef struct sequence {
+    int T, B;          /* as given, padding included */
+    int steps;         /* longest length */
+    int tokens;        /* sum of the lengths */
+    bool full;         /* all lengths are T: packed and plain order are the same */
+    const int *order;  /* (B): row i of the packed order is row order[i] of the batch */
+    const int *active; /* (steps + 1): rows running at step t; active[steps] is 0 */
+    const int *offset; /* (steps + 1) */
+    int parts;
+    sequence_part part[SEQUENCE_PARTS];
+} sequence;
+
 /* Rows of a part that run at step t; 0 at any other time. */
 static inline int tg__sequence_running(const sequence *s, sequence_part p, int t)
 {
