@@ -89,7 +89,7 @@ START_TEST(product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes)
         tg_real *packed_A = malloc((size_t)strips * strip * sizeof *A),
                 *packed_B = malloc((size_t)panels * panel * sizeof *B);
         ck_assert(packed_A && packed_B);
-        s->pack_strips(a == TRANSPOSED, m, k, A, A_stride, packed_A);
+        s->pack_strips(a == TRANSPOSED, m, k, A, A_stride, strip, packed_A);
         s->pack_panels(b == TRANSPOSED, k, n, B, B_stride, packed_B);
         s->panel_product(m, n, k, packed_A, 0, packed_B, keep, C, C_stride);
         for (int i = 0; i < m; i++)

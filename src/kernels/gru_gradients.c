@@ -52,25 +52,29 @@ typedef struct gradients {
     size_t each; /* elements of a worker */
 } gradients;
 
-/* The transpose of A (depth,m) as it is multiplied with many columns: packed in strips, or where OpenBLAS multiplies as it
- * stands. */
+/* The transpose of some tokens' rows (depth,m) as it is multiplied with many columns: packed in strips, or where OpenBLAS
+ * multiplies as it stands. */
 typedef struct factor {
-    const tg_real *A;
-    int m, stride; /* 0: strips */
+    int m, depth, taken; /* taken: rows, so far */
+    tg_real *room;       /* factor_room elements */
 } factor;
 
-static factor transpose_of(int m, int depth, const tg_real *A, int stride, tg_real *strips)
+static size_t factor_room(int m, int depth)
 {
     const product_table *simd = tg__simd()->product;
-    if (!simd->large_products) return (factor){ A, m, stride };
-    simd->pack_strips(true, m, depth, A, stride, strips);
-    return (factor){ strips, m, 0 };
+    return simd->large_products ? at(tg__pieces(m, simd->strip_rows) * simd->strip_lanes, depth)
+                                : lines(at(m, depth));
 }
 
-static size_t strips_room(int m, int depth)
+static void take_rows(factor *f, int rows, const tg_real *A, int stride)
 {
     const product_table *simd = tg__simd()->product;
-    return simd->large_products ? at(tg__pieces(m, simd->strip_rows) * simd->strip_lanes, depth) : 0;
+    if (simd->large_products)
+        simd->pack_strips(true, f->m, rows, A, stride, at(simd->strip_lanes, f->depth),
+                          f->room + at(f->taken, simd->strip_lanes));
+    for (int i = 0; i < rows && !simd->large_products; i++)
+        memcpy(f->room + at(f->taken + i, f->m), A + at(i, stride), (size_t)f->m * sizeof *A);
+    f->taken += rows;
 }
 
 /* Columns of the gates: some of z and r side by side, or of g. */
@@ -110,25 +114,26 @@ static right_side right_of(int depth, int n, const tg_real *B, int stride, tg_re
 static void product(factor a, right_side b, int keep, tg_real *C, int C_stride)
 {
     if (b.panels)
-        tg__simd()->product->panel_product(a.m, b.n, b.depth, a.A, a.stride, b.panels, keep, C, C_stride);
+        tg__simd()->product->panel_product(a.m, b.n, b.depth, a.room, 0, b.panels, keep, C, C_stride);
     else
-        tg__matmul_piece(TRANSPOSED, NORMAL, a.m, b.n, b.depth, a.A, a.stride, b.B, b.stride, keep, C,
+        tg__matmul_piece(TRANSPOSED, NORMAL, a.m, b.n, b.depth, a.room, a.m, b.B, b.stride, keep, C,
                          C_stride);
 }
 
-/* h(t-1) of tokens first ... end-1 of the part, side by side. Rows that begin at a step have h0; the others, which come
- * first, the output of the step before. */
-static void take_states(const gradients *w, sequence_part p, int first, int end, tg_real *to)
+/* x and h(t-1) of tokens first ... end-1 of the part. Rows that begin at a step, which come last, have h0; the others the
+ * output of the step before. */
+static void take_tokens(const gradients *w, sequence_part p, int first, int end, factor *x, factor *h)
 {
     const sequence *q = w->s.sequence;
-    const size_t H = (size_t)w->s.H;
+    const int H = w->s.H, I = w->s.I, y_stride = w->s.y_stride;
     for (sequence_run run = { 0 }; tg__sequence_next_run(p, &first, end, &run);) {
-        const int before = w->s.reverse ? run.t + 1 : run.t - 1, ran = tg__sequence_running(q, p, before);
-        for (int i = run.row; i < run.row + run.rows; i++, to += H) {
-            const int row = p.first + i * p.apart;
-            memcpy(to, i < ran ? w->y + at(q->offset[before] + row, w->s.y_stride) : w->h0 + at(row, w->s.H),
-                   H * sizeof *to);
-        }
+        const int before = w->s.reverse ? run.t + 1 : run.t - 1, row = p.first + run.row * p.apart;
+        int go_on = tg__sequence_running(q, p, before) - run.row;
+        go_on = go_on < 0 ? 0 : go_on > run.rows ? run.rows : go_on;
+        take_rows(x, run.rows, w->x + at(q->offset[run.t] + row, I), p.apart * I);
+        if (go_on) take_rows(h, go_on, w->y + at(q->offset[before] + row, y_stride), p.apart * y_stride);
+        if (go_on < run.rows)
+            take_rows(h, run.rows - go_on, w->h0 + at(row + go_on * p.apart, H), p.apart * H);
     }
 }
 
@@ -146,19 +151,15 @@ static void add_part(const gradients *w, int part, int keep, gru_gradients sum, 
     const gru_shape s = w->s;
     const int H = s.H, I = s.I, z_and_r = blocks_of_z_and_r(H);
     const sequence_part p = s.sequence->part[part];
-    tg_real *x = room, *x_strips = x + lines(at(w->depth, I)), *h = x_strips + strips_room(I, w->depth),
-            *h_strips = h + lines(at(w->depth, H)), *rh_strips = h_strips + strips_room(H, w->depth),
-            *panels = rh_strips + strips_room(H, w->depth);
-
     for (int i = p.token[0], end = p.token[s.sequence->steps]; i < end; i += w->depth, keep = 1) {
         const int depth = end - i < w->depth ? end - i : w->depth;
         const tg_real *dgates = w->saved.gates + at(i, 3 * H);
-        tg__sequence_take(s.sequence, p, i, i + depth, I, w->x, x);
-        take_states(w, p, i, i + depth, h);
-        const factor inputs = transpose_of(I, depth, x, I, x_strips),
-                     states = transpose_of(H, depth, h, H, h_strips),
-                     reset = s.reset_after ? states
-                                           : transpose_of(H, depth, w->saved.rh + at(i, H), H, rh_strips);
+        factor inputs = { .m = I, .depth = depth, .room = room },
+               states = { .m = H, .depth = depth, .room = inputs.room + factor_room(I, w->depth) },
+               reset = { .m = H, .depth = depth, .room = states.room + factor_room(H, w->depth) };
+        tg_real *panels = reset.room + factor_room(H, w->depth);
+        take_tokens(w, p, i, i + depth, &inputs, &states);
+        if (!s.reset_after) take_rows(&reset, depth, w->saved.rh + at(i, H), H);
         for (int block = first; block < last; block++) {
             const columns c = columns_of(H, block);
             const bool of_g = block >= z_and_r;
@@ -219,8 +220,7 @@ void tg__gru_gradients(tg_context *cx, gru_shape s, gru_gradients d, const tg_re
     if (w.shares > blocks) w.shares = blocks;
     if (w.shares > most) w.shares = most < 1 ? 1 : (int)most;
     w.depth = q->tokens < simd->packed_depth ? q->tokens : simd->packed_depth;
-    w.each = lines(at(w.depth, I)) + lines(at(w.depth, H)) + lines(at(w.depth, block_width())) +
-             strips_room(I, w.depth) + 2 * strips_room(H, w.depth);
+    w.each = factor_room(I, w.depth) + 2 * factor_room(H, w.depth) + lines(at(w.depth, block_width()));
     tg__arena_reset(&cx->packed);
     w.room = tg__arena_take(&cx->packed, (size_t)(w.sums * w.shares) * w.each * sizeof *w.room);
     if (cx->status) return;

@@ -75,9 +75,9 @@ static void pack_rows(void *argument, int piece)
 {
     const product *p = argument;
     const span rows = rows_of(p, piece);
-    tg__simd()->product->pack_strips(p->a == TRANSPOSED, rows.end - rows.start, p->k,
-                                     element(p->a, p->A, p->A_stride, rows.start, 0), p->A_stride,
-                                     strip(p, rows.start));
+    tg__simd()->product->pack_strips(
+        p->a == TRANSPOSED, rows.end - rows.start, p->k, element(p->a, p->A, p->A_stride, rows.start, 0),
+        p->A_stride, (size_t)tg__simd()->product->strip_lanes * (size_t)p->k, strip(p, rows.start));
 }
 
 static void pack_columns(void *argument, int piece)

@@ -67,7 +67,7 @@ left_matrix tg__left(int rows, int k, const tg_real *A, int stride, tg_real *roo
 {
     const product_table *simd = tg__simd()->product;
     if (!room || rows < simd->strip_pays) return (left_matrix){ A, stride };
-    simd->pack_strips(false, rows, k, A, stride, room);
+    simd->pack_strips(false, rows, k, A, stride, (size_t)simd->strip_lanes * (size_t)k, room);
     return (left_matrix){ room, 0 };
 }
 

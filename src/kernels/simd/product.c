@@ -63,15 +63,24 @@ INLINE int strip_start(int m, int t)
     return m / strips * t + (t < m % strips ? t : m % strips);
 }
 
-static void pack_strips(bool transposed, int m, int k, const tg_real *A, int stride, tg_real *strips)
+static void pack_strips(bool transposed, int m, int k, const tg_real *A, int stride, size_t apart,
+                        tg_real *strips)
 {
-    for (int i = 0, t = 0, rows; i < m; i += rows, t++, strips += (size_t)k * LANES) {
-        rows = strip_start(m, t + 1) - i;
-        if (transposed)
-            pack_rows(LANES, k, rows, A + i, (size_t)stride, strips);
-        else
-            pack_columns(LANES, k, rows, A + (size_t)i * (size_t)stride, (size_t)stride, strips);
-    }
+    enum {
+        AT_ONCE = 16
+    }; /* so few rows stay in the first cache, however far apart, until the last strip has its part */
+    const int block = transposed ? AT_ONCE : k, count = (m + TILE - 1) / TILE, height = m / count,
+              higher = m % count; /* the first ones, by a row: see strip_start */
+    for (int p = 0; p < k; p += block)
+        for (int i = 0, t = 0, rows; t < count; i += rows, t++) {
+            tg_real *to = strips + (size_t)t * apart + (size_t)p * LANES;
+            rows = height + (t < higher);
+            if (transposed)
+                pack_rows(LANES, k - p < block ? k - p : block, rows, A + (size_t)p * (size_t)stride + i,
+                          (size_t)stride, to);
+            else
+                pack_columns(LANES, k, rows, A + (size_t)i * (size_t)stride, (size_t)stride, to);
+        }
 }
 
 /* A matrix as it stands, or packed: in a strip the rows of A lie side by side, LANES apart in k. Numbers of a READ_STRIP are

@@ -36,10 +36,11 @@ typedef struct product_table {
     int panel_columns;
     void (*pack_panels)(bool transposed, int k, int n, const tg_real *B, int stride, tg_real *panels);
     /* A (m,k) in as few strips as have at most that many rows, as equal in height as can be (tg__piece_start), each
-     * stored column after column, in so many places. transposed: of what is stored, (k,m). It pays from so many rows on,
-     * if A is to be read often. */
+     * stored column after column, in so many places; strips are `apart` elements from each other. transposed: of what is
+     * stored, (k,m). It pays from so many rows on, if A is to be read often. */
     int strip_rows, strip_lanes, strip_pays;
-    void (*pack_strips)(bool transposed, int m, int k, const tg_real *A, int stride, tg_real *strips);
+    void (*pack_strips)(bool transposed, int m, int k, const tg_real *A, int stride, size_t apart,
+                        tg_real *strips);
 
     /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B in panels, A as it stands, or in strips (A_stride 0). The
      * numbers of C are sums of sums over `depth` of k. */
