@@ -6,7 +6,8 @@
 
 #include "check_main.h"
 #include "core/random.h"
-#include "core/team.h"
+#include "kernels/gru.h"
+#include "workers.h"
 
 static void fill(tg_real *x, size_t n)
 {
@@ -158,7 +159,8 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes)
     const uint64_t key = tg__random_key(5, "sizes");
     for (uint64_t k = 0; k < 50; k++) {
         int n[4];
-        for (uint64_t i = 0; i < 4; i++) { /* small ones as likely as large ones */
+        tg__gru_sharing_override = k % 4 ? 1 : 0; /* small ones, too */
+        for (uint64_t i = 0; i < 4; i++) {        /* small ones as likely as large ones */
             static const int most[4] = { 20, 80, 150, 150 };
             n[i] = (int)pow((double)most[i], tg__random_uniform(key, k, i));
         }
@@ -173,8 +175,30 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes)
 }
 END_TEST
 
+START_TEST(a_batch_with_little_to_do_is_not_shared_out)
+{
+    enum { T = 20, B = 16, N = 16 };
+    static tg_real x[T * B * N];
+    fill(x, T * B * N);
+    tg_context *cx = context_of_workers(2, 1);
+    tg__gru_sharing_override = 0;
+    tg_params *ps = tg_params_new(cx);
+    tg_rnn *rnn = tg_rnn_new(ps, "rnn", N, N, NULL);
+    tg_tape *t = tg_tape_new(cx);
+    for (int k = 0; k < 100; k++) {
+        tg_tape_begin(t, TG_TRAIN);
+        tg_tensor *y = tg_rnn_run(rnn, t, tg_input(t, 3, (int[]){ T, B, N }, x), NULL, NULL, NULL);
+        ck_assert_int_eq(tg_tape_backward_from(t, 1, &y, (const tg_real *const[]){ x }), TG_OK);
+    }
+    ck_assert_int_eq(tg__team_worked(cx), 1);
+    ck_assert_int_eq(tg_context_threads(cx), 2);
+    tg_context_free(cx);
+}
+END_TEST
+
 TG_TEST_MAIN("layers/rnn workers", same_bits_for_any_number_of_workers_and_on_every_repeat,
              same_bits_for_1_2_3_5_and_8_workers_at_sizes_that_are_timed,
              same_bits_where_both_rows_and_units_are_shared_out,
              same_bits_for_1_2_3_5_and_8_workers_for_single_steps,
-             same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes)
+             same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes,
+             a_batch_with_little_to_do_is_not_shared_out)

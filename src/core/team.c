@@ -248,6 +248,13 @@ void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *a
     restore_mode(mode);
 }
 
+int tg__team_limit(tg_context *cx, int workers)
+{
+    const int before = cx->threads;
+    cx->threads = workers;
+    return before;
+}
+
 typedef struct ranges {
     void (*work)(void *, size_t, size_t);
     void *argument;

@@ -59,6 +59,31 @@ int tg__sweep_rows(const sequence *q, int t, int first, int last)
 
 size_t tg__gru_panels_room(gru_shape s) { return tg__sweep_packs(s.sequence) ? tg__gru_cell_room(s.H) : 0; }
 
+/* ---- whether it is shared out ---- */
+
+double tg__gru_sharing_override;
+
+/* Where little is done with a batch in one direction, a worker would bring over from another core what the job before has left
+ * there, and take longer than that core alone. A function of the batch and the instruction set. */
+static bool worth_sharing(gru_shape s)
+{
+    const double multiply_adds = (double)s.sequence->tokens * 3 * s.H * (s.I + s.H),
+                 enough = 524288.0 * tg__simd()->product->panel_columns;
+    return multiply_adds >= (tg__gru_sharing_override > 0 ? tg__gru_sharing_override : enough);
+}
+
+int tg__gru_parts(gru_shape s)
+{
+    enum { ENOUGH_ROWS = 16 };
+    return s.sequence->B >= ENOUGH_ROWS && s.sequence->steps > 1 && worth_sharing(s) ? SEQUENCE_PARTS : 1;
+}
+
+/* Single rows, and single steps, read more weights than they multiply: by that they are shared out. */
+static int workers_for(const tg_context *cx, gru_shape s)
+{
+    return s.sequence->steps > 1 && s.sequence->B > 1 && !worth_sharing(s) ? 1 : cx->threads;
+}
+
 /* ---- how a sweep is shared out ---- */
 
 /* What the busiest worker has: panels of units times rows. */
@@ -242,6 +267,7 @@ void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *
                      tg_real *h_end, tg_real *y, gru_saved saved, tg_real *panels)
 {
     const sequence *q = s.sequence;
+    const int threads = tg__team_limit(cx, workers_for(cx, s));
     tg__product_into_parts(cx, q, 3 * s.H, s.I, x, w.W_x, saved.gates);
     sweep all = { .s = s,
                   .cell = tg__gru_cell(NORMAL, s.H, s.reset_after, w, q->B > 1 ? panels : NULL),
@@ -253,6 +279,7 @@ void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *
     all.phases = q->steps * tg__gru_phases(&all.cell);
     run_sweep(cx, &all);
     last_states(&all, h_end);
+    tg__team_limit(cx, threads);
 }
 
 /* ---- backward ---- */
@@ -298,6 +325,7 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
                       bool add_dx, tg_real *dx, tg_real *scratch, tg_real *panels)
 {
     const sequence *q = s.sequence;
+    const int threads = tg__team_limit(cx, workers_for(cx, s));
     sweep all = { .s = s,
                   .cell = tg__gru_cell(TRANSPOSED, s.H, s.reset_after, w, tg__sweep_packs(q) ? panels : NULL),
                   .phase = backward_phase,
@@ -318,4 +346,5 @@ void tg__gru_backward(tg_context *cx, gru_shape s, gru_weights w, gru_gradients 
 
     tg__gru_gradients(cx, s, d, x, h0, y, saved, all.dh[0]);
     if (dx) tg__product_out_of_parts(cx, q, s.I, 3 * s.H, saved.gates, w.W_x, add_dx, dx);
+    tg__team_limit(cx, threads);
 }

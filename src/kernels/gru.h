@@ -26,6 +26,11 @@ typedef struct gru_saved {
     tg_real *rh;    /* (tokens,H): r * h(t-1), reset-before only */
 } gru_saved;
 
+/* So many parts (kernels/sequence.h) a batch is best made in. */
+int tg__gru_parts(gru_shape s);
+/* For tests: from so many multiply-adds on a batch is shared out and made in parts, while this is positive. */
+extern double tg__gru_sharing_override;
+
 /* x (tokens,I); h0 (B,H): the state before, h_end (B,H): set to the state after, both in packed order of rows;
  * y (tokens,H) with y_stride: set; panels: tg__gru_panels_room elements. */
 void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *x, const tg_real *h0,

@@ -18,16 +18,15 @@ static sequence_part part_of(const sequence *s, int part, const int *token)
                             .token = token };
 }
 
-static void cut_into_parts(sequence *s, int *token)
+void tg__sequence_cut(sequence *s, int parts)
 {
-    enum { ENOUGH_ROWS = 16 };
-    s->parts = s->B >= ENOUGH_ROWS && s->steps > 1 ? SEQUENCE_PARTS : 1;
-    int at = 0;
-    for (int part = 0; part < s->parts; part++, token += s->steps + 1) {
+    int at = 0, *token = s->token;
+    s->parts = parts;
+    for (int part = 0; part < parts; part++, token += s->steps + 1) {
         s->part[part] = part_of(s, part, token);
         for (int t = 0; t < s->steps; t++) {
             token[t] = at;
-            at += s->full ? s->part[part].rows : tg__pieces(s->active[t] - part, s->parts);
+            at += s->full ? s->part[part].rows : tg__pieces(s->active[t] - part, parts);
         }
         token[s->steps] = at;
     }
@@ -36,15 +35,21 @@ static void cut_into_parts(sequence *s, int *token)
 /* A counting sort by falling length; rows of equal length keep their order. */
 void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
 {
-    int *order = room, *active = room + B, *offset = active + T + 1, *token = offset + T + 1;
-    *s = (sequence){ .T = T, .B = B, .full = true, .order = order, .active = active, .offset = offset };
+    int *order = room, *active = room + B, *offset = active + T + 1;
+    *s = (sequence){ .T = T,
+                     .B = B,
+                     .full = true,
+                     .order = order,
+                     .active = active,
+                     .offset = offset,
+                     .token = offset + T + 1 };
     for (int b = 0; b < B && lengths; b++)
         if (lengths[b] != T) s->full = false;
     if (s->full) {
         for (int b = 0; b < B; b++) order[b] = b;
         for (int t = 0; t <= T; t++) active[t] = t < T ? B : 0, offset[t] = t * B;
         s->steps = T, s->tokens = T * B;
-        cut_into_parts(s, token);
+        tg__sequence_cut(s, 1);
         return;
     }
     /* active[t] = rows longer than t; it is also where the rows of length t start in the order */
@@ -57,7 +62,7 @@ void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
     for (int t = 0, at = 0; t <= T; at += active[t], t++) offset[t] = at;
     while (s->steps < T && active[s->steps]) s->steps++;
     s->tokens = offset[s->steps];
-    cut_into_parts(s, token);
+    tg__sequence_cut(s, 1);
 }
 
 /* ---- parts ---- */

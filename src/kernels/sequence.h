@@ -9,8 +9,8 @@
 
 #include <tidegate/core.h>
 
-/* A batch of sixteen rows and more over several steps is made in two parts, by different workers where there are. What only
- * they read is kept in the order of parts: all tokens of a part lie side by side, step after step, its rows in order. (A
+/* A batch that is worth it (tg__gru_parts) is made in two parts, by different workers where there are. What only they read is
+ * kept in the order of parts: all tokens of a part lie side by side, step after step, its rows in order. (A
  * core fetches more than it is asked for. Where its rows lie between those of another, these are taken from the other's
  * cache at each step.) A part has neighbouring rows of a full batch; else every second, so that both get long ones. */
 enum { SEQUENCE_PARTS = 2 };
@@ -27,8 +27,9 @@ typedef struct sequence {
     const int *order;  /* (B): row i of the packed order is row order[i] of the batch */
     const int *active; /* (steps + 1): rows running at step t; active[steps] is 0 */
     const int *offset; /* (steps + 1) */
-    int parts;
+    int parts;         /* one, until tg__sequence_cut */
     sequence_part part[SEQUENCE_PARTS];
+    int *token; /* room for what the parts need */
 } sequence;
 
 /* Rows of a part that run at step t; 0 at any other time. */
@@ -54,6 +55,7 @@ void tg__sequence_put(const sequence *s, sequence_part p, int first, int end, in
 size_t tg__sequence_room(int T, int B);
 /* lengths (B), each in 0..T, or NULL for all T. */
 void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room);
+void tg__sequence_cut(sequence *s, int parts);
 
 /* packed (tokens,D) = x (T,B,D), and back: y gets 0 where there is padding. _add_unpacked adds to y. */
 void tg__sequence_pack(tg_context *cx, const sequence *s, int D, const tg_real *x, tg_real *packed);

@@ -307,6 +307,7 @@ tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], 
 
     *r = (rnn_record){ .l = l, .x = x, .h_in = given, .y = y, .h_out = h_out };
     tg__sequence_init(&r->s, T, B, lengths, room);
+    tg__sequence_cut(&r->s, tg__gru_parts(shape_of(r, 0)));
     r->panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof *r->panels);
     if (!record_take(t, r)) return &t->cx->nil;
     forward_layers(t, r, h_end);
