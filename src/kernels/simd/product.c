@@ -63,24 +63,27 @@ INLINE int strip_start(int m, int t)
     return m / strips * t + (t < m % strips ? t : m % strips);
 }
 
+/* Rows of what is stored transposed are dealt out so many at a time: however far apart they lie, the first cache keeps them
+ * until the last strip has its part. */
+enum { ROWS_AT_ONCE = 16 };
+
 static void pack_strips(bool transposed, int m, int k, const tg_real *A, int stride, size_t apart,
                         tg_real *strips)
 {
-    enum {
-        AT_ONCE = 16
-    }; /* so few rows stay in the first cache, however far apart, until the last strip has its part */
-    const int block = transposed ? AT_ONCE : k, count = (m + TILE - 1) / TILE, height = m / count,
-              higher = m % count; /* the first ones, by a row: see strip_start */
-    for (int p = 0; p < k; p += block)
+    const int count = (m + TILE - 1) / TILE, height = m / count,
+              higher = m % count; /* as strip_start has it */
+    const int block = transposed ? ROWS_AT_ONCE : k;
+    for (int p = 0; p < k; p += block) {
+        const int depth = k - p < block ? k - p : block;
         for (int i = 0, t = 0, rows; t < count; i += rows, t++) {
             tg_real *to = strips + (size_t)t * apart + (size_t)p * LANES;
             rows = height + (t < higher);
             if (transposed)
-                pack_rows(LANES, k - p < block ? k - p : block, rows, A + (size_t)p * (size_t)stride + i,
-                          (size_t)stride, to);
+                pack_rows(LANES, depth, rows, A + (size_t)p * (size_t)stride + i, (size_t)stride, to);
             else
-                pack_columns(LANES, k, rows, A + (size_t)i * (size_t)stride, (size_t)stride, to);
+                pack_columns(LANES, depth, rows, A + (size_t)i * (size_t)stride, (size_t)stride, to);
         }
+    }
 }
 
 /* A matrix as it stands, or packed: in a strip the rows of A lie side by side, LANES apart in k. Numbers of a READ_STRIP are
