@@ -263,12 +263,15 @@ static void last_states(const sweep *w, tg_real *h_end)
     }
 }
 
-void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *x, const tg_real *h0,
+void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, gru_input x, const tg_real *h0,
                      tg_real *h_end, tg_real *y, gru_saved saved, tg_real *panels)
 {
     const sequence *q = s.sequence;
     const int threads = tg__team_limit(cx, workers_for(cx, s));
-    tg__product_into_parts(cx, q, 3 * s.H, s.I, x, w.W_x, saved.gates);
+    if (x.row)
+        tg__rows_into_parts(cx, q, 3 * s.H, s.I, x.rows, x.x, x.row, w.W_x, saved.gates);
+    else
+        tg__product_into_parts(cx, q, 3 * s.H, s.I, x.x, w.W_x, saved.gates);
     sweep all = { .s = s,
                   .cell = tg__gru_cell(NORMAL, s.H, s.reset_after, w, q->B > 1 ? panels : NULL),
                   .phase = forward_phase,

@@ -31,9 +31,15 @@ int tg__gru_parts(gru_shape s);
 /* For tests: from so many multiply-adds on a batch is shared out and made in parts, while this is positive. */
 extern double tg__gru_sharing_override;
 
-/* x (tokens,I); h0 (B,H): the state before, h_end (B,H): set to the state after, both in packed order of rows;
+typedef struct gru_input {
+    const tg_real *x; /* (tokens,I) */
+    const int *row;   /* (tokens), or NULL; otherwise x is (rows,I), and a token has the row that this says */
+    int rows;
+} gru_input;
+
+/* h0 (B,H): the state before, h_end (B,H): set to the state after, both in packed order of rows;
  * y (tokens,H) with y_stride: set; panels: tg__gru_panels_room elements. */
-void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, const tg_real *x, const tg_real *h0,
+void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, gru_input x, const tg_real *h0,
                      tg_real *h_end, tg_real *y, gru_saved saved, tg_real *panels);
 
 /* Room for the packed recurrent weights, forward or backward; 0 where packing does not pay. */

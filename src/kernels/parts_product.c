@@ -3,6 +3,7 @@
 
 #include "core/context.h"
 #include "core/team.h"
+#include "kernels/embedding.h"
 #include "kernels/matmul.h"
 #include "kernels/panels.h"
 #include "kernels/simd/table.h"
@@ -75,6 +76,34 @@ void tg__product_into_parts(tg_context *cx, const sequence *q, int n, int k, con
         tg__matmul(cx, NORMAL, NORMAL, q->tokens, n, k, A, k, B, n, NULL, 0, C, n);
     else
         run(cx, (part_product){ .q = q, .A = A, .C = C, .into = true }, NORMAL, n, k, B);
+}
+
+/* to: `row` in the order of parts. */
+static void order_by_parts(const sequence *q, const int row[], int *to)
+{
+    for (int part = 0; part < q->parts; part++) {
+        const sequence_part p = q->part[part];
+        int token = p.token[0];
+        for (sequence_run run = { 0 }; tg__sequence_next_run(p, &token, p.token[q->steps], &run);)
+            for (int i = run.row; i < run.row + run.rows; i++)
+                *to++ = row[q->offset[run.t] + p.first + i * p.apart];
+    }
+}
+
+void tg__rows_into_parts(tg_context *cx, const sequence *q, int n, int k, int rows, const tg_real *A,
+                         const int row[], const tg_real *B, tg_real *C)
+{
+    arena *room = &cx->packed;
+    tg__arena_reset(room);
+    tg_real *panels = tg__arena_take(room, tg__panels_room(k, n) * sizeof *panels),
+            *product = tg__arena_take(room, at(rows, n) * sizeof *product);
+    int *from = tg__arena_take(room, (size_t)q->tokens * sizeof *from);
+    if (cx->status) return;
+    const matrix m = tg__matrix(NORMAL, k, n, B, n, panels);
+    tg__matrices_pack(cx, true, 1, &m);
+    tg__matrix_product_all(cx, &m, rows, A, k, NULL, product, n);
+    order_by_parts(q, row, from);
+    tg__embedding_forward(cx, q->tokens, n, from, product, C);
 }
 
 void tg__product_out_of_parts(tg_context *cx, const sequence *q, int n, int k, const tg_real *A,

@@ -10,6 +10,11 @@
 void tg__product_into_parts(tg_context *cx, const sequence *q, int n, int k, const tg_real *A,
                             const tg_real *B, tg_real *C);
 
+/* The same where token i, in packed order, has row[i] of A (rows,k), or a row of zeros if that is negative: a product for each
+ * row that there is, and not for each token. A token's numbers do not depend on how many rows there are. */
+void tg__rows_into_parts(tg_context *cx, const sequence *q, int n, int k, int rows, const tg_real *A,
+                         const int row[], const tg_real *B, tg_real *C);
+
 /* C (tokens,n), in packed order, is set, or with `add` added to: A (tokens,k), in the order of parts, times the transpose of
  * B (n,k). */
 void tg__product_out_of_parts(tg_context *cx, const sequence *q, int n, int k, const tg_real *A,

@@ -39,21 +39,31 @@ static void embedding_backward(tg_tape *t, void *record)
 
 static const tape_op op_embedding = { TAPE_OP_embedding, embedding_backward };
 
+bool tg__embedding_ids_hold(const tg_embedding *l, tg_tape *t, const int ids[], int T, int B)
+{
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_embedding_run")) return false;
+    if (T < 1 || B < 1 || (int64_t)T * B > INT_MAX) {
+        tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_embedding_run: T is %d and B is %d", T, B);
+        return false;
+    }
+    for (int i = 0; i < T * B; i++)
+        if (ids[i] >= l->W->dim[0]) {
+            tg__tape_fail(t, TG_ERR_ARGUMENT,
+                          "tg_embedding_run: id %d at step %d of row %d, the table has %d rows", ids[i],
+                          i / B, i % B, l->W->dim[0]);
+            return false;
+        }
+    return true;
+}
+
 tg_tensor *tg_embedding_run(tg_embedding *l, tg_tape *t, const int ids[], int T, int B)
 {
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_embedding_run")) return &t->cx->nil;
-    if (T < 1 || B < 1 || (int64_t)T * B > INT_MAX)
-        return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_embedding_run: T is %d and B is %d", T, B);
-    const int V = l->W->dim[0], E = l->W->dim[1], n = T * B;
+    if (!tg__embedding_ids_hold(l, t, ids, T, B)) return &t->cx->nil;
+    const int E = l->W->dim[1], n = T * B;
     tg_tensor *y = tg__tape_tensor(t, 3, (int[]){ T, B, E }, true);
     int *copy = tg__tape_take(t, (size_t)n * sizeof *copy);
     embedding_record *r = tg__tape_take(t, sizeof *r);
     if (t->cx->status) return &t->cx->nil;
-    for (int i = 0; i < n; i++)
-        if (ids[i] >= V)
-            return tg__tape_fail(t, TG_ERR_ARGUMENT,
-                                 "tg_embedding_run: id %d at step %d of row %d, the table has %d rows",
-                                 ids[i], i / B, i % B, V);
     memcpy(copy, ids, (size_t)n * sizeof *copy);
     tg__embedding_forward(t->cx, n, E, copy, l->W->data, y->data);
     *r = (embedding_record){ l->W, y, n, copy };

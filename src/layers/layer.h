@@ -22,5 +22,12 @@ argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const
 
 /* W (V,E); NULL: the layer could not be made. */
 tg_tensor *tg__embedding_table(const tg_embedding *l);
+/* True if tg_embedding_run() takes these ids. */
+bool tg__embedding_ids_hold(const tg_embedding *l, tg_tape *t, const int ids[], int T, int B);
+
+/* In inference the same as tg_rnn_run() of tg_embedding_run(ids), from a zero state; but what the first layer's weights make of
+ * a word is computed once, however often it comes. */
+tg_tensor *tg__rnn_run_words(tg_rnn *l, tg_tape *t, tg_embedding *words, const int ids[], int T, int B,
+                             const int lengths[], tg_state *out);
 
 #endif

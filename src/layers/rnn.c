@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/embedding.h"
 #include "kernels/gru.h"
 #include "layers/gates.h"
 #include "layers/layer.h"
@@ -90,6 +91,7 @@ typedef struct rnn_record {
     tg_rnn *l;
     sequence s;
     tg_tensor *x, *h_in, *y, *h_out; /* h_in, h_out may be NULL */
+    int *row;                        /* (tokens), in packed order: that of x (.,I); NULL: x is (T,B,I) */
     tg_real **input;                 /* (layers): packed input of each layer (tokens, its input size) */
     tg_real **output;                /* (layers): packed (tokens, H * directions) */
     tg_real **mask;                  /* (layers): dropout on the input of layers from 1 on; NULL: none */
@@ -140,7 +142,8 @@ static bool record_take(tg_tape *t, rnn_record *r)
         r->output[i] =
             i + 1 == layers && r->s.full ? r->y->data : tg__tape_take(t, times(N, width) * sizeof(tg_real));
         if (!i)
-            r->input[i] = r->s.full ? r->x->data : tg__tape_take(t, times(N, l->I) * sizeof(tg_real));
+            r->input[i] =
+                r->s.full || r->row ? r->x->data : tg__tape_take(t, times(N, l->I) * sizeof(tg_real));
         else
             r->input[i] = r->mask[i] ? tg__tape_take(t, times(N, width) * sizeof(tg_real)) : r->output[i - 1];
     }
@@ -183,7 +186,7 @@ static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h_end)
     const tg_rnn *l = r->l;
     const int B = r->s.B, H = l->H;
     const size_t width = times(r->s.tokens, H * l->directions), state = times(B, H);
-    if (!r->s.full) tg__sequence_pack(t->cx, &r->s, l->I, r->x->data, r->input[0]);
+    if (!r->s.full && !r->row) tg__sequence_pack(t->cx, &r->s, l->I, r->x->data, r->input[0]);
     for (int layer = 0; layer < l->config.layers; layer++) {
         if (r->mask[layer]) {
             tg__dropout_mask(t->cx, l->name, tg__tape_draw(t), l->config.dropout, width, r->mask[layer]);
@@ -195,7 +198,8 @@ static void forward_layers(tg_tape *t, rnn_record *r, tg_real *h_end)
                 tg__sequence_order_rows(&r->s, H, r->h_in->data + (size_t)k * state, r->h0[k]);
             else
                 memset(r->h0[k], 0, state * sizeof(tg_real));
-            tg__gru_forward(t->cx, shape_of(r, k), weights_of(&l->part[k]), r->input[layer], r->h0[k], h_end,
+            const gru_input input = { r->input[layer], layer ? NULL : r->row, r->x->dim[0] };
+            tg__gru_forward(t->cx, shape_of(r, k), weights_of(&l->part[k]), input, r->h0[k], h_end,
                             r->output[layer] + direction * H, r->saved[k], r->panels);
             if (r->h_out) tg__sequence_restore_rows(&r->s, H, h_end, r->h_out->data + (size_t)k * state);
         }
@@ -255,6 +259,22 @@ static void rnn_backward(tg_tape *t, void *record)
 
 static const tape_op op_rnn = { TAPE_OP_rnn, rnn_backward };
 
+static bool sizes_hold(const tg_rnn *l, tg_tape *t, int T, int B, const int lengths[])
+{
+    if ((int64_t)T * B > INT_MAX / 2) {
+        tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_run: '%s': x is [%d,%d,%d]: more than %d tokens", l->name, T,
+                      B, l->I, INT_MAX / 2);
+        return false;
+    }
+    for (int b = 0; lengths && b < B; b++)
+        if (lengths[b] < 0 || lengths[b] > T) {
+            tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_rnn_run: '%s': the length of row %d is %d, outside 0..%d",
+                          l->name, b, lengths[b], T);
+            return false;
+        }
+    return true;
+}
+
 /* Everything a caller can get wrong. */
 static bool arguments_hold(const tg_rnn *l, tg_tape *t, const tg_tensor *x, const int lengths[],
                            const tg_tensor *h_in)
@@ -265,17 +285,7 @@ static bool arguments_hold(const tg_rnn *l, tg_tape *t, const tg_tensor *x, cons
         return false;
     }
     const int T = x->dim[0], B = x->dim[1], parts = l->config.layers * l->directions;
-    if ((int64_t)T * B > INT_MAX / 2) {
-        tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_run: '%s': x is %s: more than %d tokens", l->name,
-                      tg__shape(x).s, INT_MAX / 2);
-        return false;
-    }
-    for (int b = 0; lengths && b < B; b++)
-        if (lengths[b] < 0 || lengths[b] > T) {
-            tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_rnn_run: '%s': the length of row %d is %d, outside 0..%d",
-                          l->name, b, lengths[b], T);
-            return false;
-        }
+    if (!sizes_hold(l, t, T, B, lengths)) return false;
     if (!h_in) return true;
     if (l->directions == 2) {
         tg__tape_fail(t, TG_ERR_ARGUMENT,
@@ -290,14 +300,18 @@ static bool arguments_hold(const tg_rnn *l, tg_tape *t, const tg_tensor *x, cons
     return true;
 }
 
-tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], const tg_state *in,
-                      tg_state *out)
+/* The row of each token, from row (T,B). */
+static void pack_rows(const sequence *s, const int row[], int *packed)
 {
-    tg_tensor *given = in ? in->h : NULL; /* read first: in and out may be the same */
-    if (out) out->h = &t->cx->nil;
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_run")) return &t->cx->nil;
-    if (!arguments_hold(l, t, x, lengths, given)) return &t->cx->nil;
-    const int T = x->dim[0], B = x->dim[1], H = l->H, parts = l->config.layers * l->directions;
+    for (int k = 0; k < s->steps; k++)
+        for (int i = 0; i < s->active[k]; i++) packed[s->offset[k] + i] = row[k * s->B + s->order[i]];
+}
+
+/* row (T,B): that of x (.,I); NULL: x is (T,B,I). */
+static tg_tensor *run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int row[], int T, int B, const int lengths[],
+                      tg_tensor *given, tg_state *out)
+{
+    const int H = l->H, parts = l->config.layers * l->directions;
     rnn_record *r = tg__arena_zeroed(&t->memory, sizeof *r);
     int *room = tg__tape_take(t, tg__sequence_room(T, B) * sizeof *room);
     tg_real *h_end = tg__tape_take(t, times(B, H) * sizeof *h_end);
@@ -309,10 +323,52 @@ tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], 
     tg__sequence_init(&r->s, T, B, lengths, room);
     tg__sequence_cut(&r->s, tg__gru_parts(shape_of(r, 0)));
     r->panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof *r->panels);
+    if (row) r->row = tg__tape_take(t, (size_t)r->s.tokens * sizeof *r->row);
     if (!record_take(t, r)) return &t->cx->nil;
+    if (row) pack_rows(&r->s, row, r->row);
     forward_layers(t, r, h_end);
     if (out) out->h = h_out;
     return tg__tape_record(t, &op_rnn, r, y, 2, (tg_tensor *[]){ x, r->h_in });
+}
+
+tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], const tg_state *in,
+                      tg_state *out)
+{
+    tg_tensor *given = in ? in->h : NULL; /* read first: in and out may be the same */
+    if (out) out->h = &t->cx->nil;
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_run")) return &t->cx->nil;
+    if (!arguments_hold(l, t, x, lengths, given)) return &t->cx->nil;
+    return run(l, t, x, NULL, x->dim[0], x->dim[1], lengths, given, out);
+}
+
+/* Each of the ids once, in order of appearance: how many; row[i]: which of them ids[i] is, negative where that is. */
+static int distinct(int n, const int ids[], int V, int *place, int *id, int *row)
+{
+    int found = 0;
+    for (int v = 0; v < V; v++) place[v] = -1;
+    for (int i = 0; i < n; i++) {
+        if (ids[i] >= 0 && place[ids[i]] < 0) id[place[ids[i]] = found++] = ids[i];
+        row[i] = ids[i] < 0 ? -1 : place[ids[i]];
+    }
+    return found;
+}
+
+tg_tensor *tg__rnn_run_words(tg_rnn *l, tg_tape *t, tg_embedding *words, const int ids[], int T, int B,
+                             const int lengths[], tg_state *out)
+{
+    if (out) out->h = &t->cx->nil;
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_run")) return &t->cx->nil;
+    if (!tg__embedding_ids_hold(words, t, ids, T, B) || !sizes_hold(l, t, T, B, lengths)) return &t->cx->nil;
+    const tg_tensor *W = tg__embedding_table(words);
+    const int V = W->dim[0], n = T * B;
+    int *place = tg__tape_take(t, (size_t)V * sizeof *place), *id = tg__tape_take(t, (size_t)n * sizeof *id),
+        *row = tg__tape_take(t, (size_t)n * sizeof *row);
+    if (t->cx->status) return &t->cx->nil;
+    const int found = distinct(n, ids, V, place, id, row);
+    tg_tensor *x = tg__tape_tensor(t, 2, (int[]){ found ? found : 1, l->I }, false);
+    if (t->cx->status) return &t->cx->nil;
+    tg__embedding_forward(t->cx, found, l->I, id, W->data, x->data);
+    return run(l, t, x, row, T, B, lengths, NULL, out);
 }
 
 tg_tensor *tg_rnn_step(tg_rnn *l, tg_tape *t, tg_tensor *x, const tg_state *in, tg_state *out)

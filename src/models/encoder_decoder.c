@@ -2,6 +2,7 @@
  * stand in the public header. Letters: S source time, T target time, B batch, E embedding, H hidden, M memory,
  * L layers, V target vocabulary. */
 #include "models/encoder_decoder.h"
+#include "layers/layer.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -162,10 +163,14 @@ encoded tg__encoder_decoder_encode(tg_encoder_decoder *m, tg_tape *t, const int 
                                    int S, int B)
 {
     tg_state h = { NULL };
-    tg_tensor *x = tg_embedding_run(m->source_embedding, t, source, S, B); /* (S,B,E) */
-    tg_tensor *y =
-        tg_rnn_run(m->encoder, t, tg_dropout(t, x, m->config.dropout), lengths, NULL, &h); /* (S,B,M) */
-    tg_tensor *c = tg_row(t, h.h, -1);                                                     /* (B,M) */
+    tg_tensor *y; /* (S,B,M) */
+    if (t->mode == TG_EVAL) {
+        y = tg__rnn_run_words(m->encoder, t, m->source_embedding, source, S, B, lengths, &h);
+    } else {
+        tg_tensor *x = tg_embedding_run(m->source_embedding, t, source, S, B); /* (S,B,E) */
+        y = tg_rnn_run(m->encoder, t, tg_dropout(t, x, m->config.dropout), lengths, NULL, &h);
+    }
+    tg_tensor *c = tg_row(t, h.h, -1); /* (B,M) */
     if (m->config.bidirectional) c = tg_concatenate(t, tg_row(t, h.h, -2), c);
     return (encoded){ y, c };
 }
