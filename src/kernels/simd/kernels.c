@@ -274,7 +274,11 @@ static void attention_spread(int S, int M, const tg_real *a, const tg_real *dc, 
 #define JOIN(a, b)       a##b
 #define NAME(variant)    JOIN(tg__simd_, variant)
 #define ARGMAX(variant)  JOIN(tg__argmax_, variant)
+#if defined(SIMD_AVX512VNNI)
+#define PRODUCT(variant) tg__product_avx512 /* of numbers; what differs are integers */
+#else
 #define PRODUCT(variant) JOIN(tg__product_, variant)
+#endif
 #define TEXT(x)          #x
 #define STRING(x)        TEXT(x)
 

@@ -181,11 +181,12 @@ enum {
     TWO_PANELS = VECTOR_BYTES == 64 ? 7 : 2
 }; /* up to so many rows there are registers for a second one */
 INLINE int panels_for(int rows) { return rows == 1 ? ROW_PANELS : rows <= TWO_PANELS ? 2 : 1; }
-INLINE int most_rows(const form a, const int panels)
+enum { FEWEST_READ = 7 }; /* rows of a READ_STRIP: lower ones are rare, and each height is much code */
+INLINE bool exists(const form a, const int rows, const int panels)
 {
-    if (panels > MOST_PANELS) return 0;
-    if (packed_form(a)) return panels == 1 ? TILE : 0;
-    return panels == MOST_PANELS || panels == ROW_PANELS ? 1 : panels == 2 ? TWO_PANELS : PACK_ROWS - 1;
+    if (panels > MOST_PANELS) return false;
+    if (packed_form(a)) return panels == 1 && rows <= TILE && (a == STRIP || rows >= FEWEST_READ);
+    return rows <= (panels >= ROW_PANELS ? 1 : panels == 2 ? TWO_PANELS : PACK_ROWS - 1);
 }
 
 /* The tile of that size, so that the compiler keeps its sums in registers. */
@@ -195,8 +196,8 @@ INLINE void tile_of(int rows, int panels, const form a, const form b, int n, int
     switch (16 * panels + rows) {
 #define SIZE(m, p)                                                                                           \
     case 16 * p + m:                                                                                         \
-        if (m <= most_rows(a, p))                                                                            \
-            tile(m <= most_rows(a, p) ? m : 1, p <= MOST_PANELS ? p : 1, a, b, n, k, A, stride, r, keep, C,  \
+        if (exists(a, m, p))                                                                                 \
+            tile(exists(a, m, p) ? m : 1, p <= MOST_PANELS ? p : 1, a, b, n, k, A, stride, r, keep, C,       \
                  C_stride);                                                                                  \
         break
         SIZE(1, 8);
@@ -240,7 +241,7 @@ INLINE void tiles(int rows, int at_once, const form a, const form b, int n, int 
 static void strip_product(int rows, int n, int k, const tg_real *strip, right r, int keep, tg_real *C,
                           int C_stride)
 {
-    if (reads_to_multiply())
+    if (reads_to_multiply() && rows >= FEWEST_READ)
         tiles(rows, 1, READ_STRIP, STRIP, n, k, strip, 0, r, keep, C, C_stride);
     else
         tiles(rows, 1, STRIP, STRIP, n, k, strip, 0, r, keep, C, C_stride);

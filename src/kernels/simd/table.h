@@ -51,7 +51,7 @@ typedef struct product_table {
     /* y (n) = x (k) B (k,n) + keep * y, B as it stands; the same bits as with panels. */
     void (*row_product)(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y);
 } product_table;
-extern const product_table tg__product_baseline, tg__product_avx2, tg__product_avx512, tg__product_avx512vnni;
+extern const product_table tg__product_baseline, tg__product_avx2, tg__product_avx512;
 
 /* `rows` rows, each `step` rows after the one before; units first ... end-1 of H. */
 typedef struct gru_part {
