@@ -271,16 +271,16 @@ static void attention_spread(int S, int M, const tg_real *a, const tg_real *dc, 
             store(dmemory + j, M - j, fma_(all(a[s]), load(dc + j, M - j), load(dmemory + j, M - j)));
 }
 
-#define JOIN(a, b)       a##b
-#define NAME(variant)    JOIN(tg__simd_, variant)
-#define ARGMAX(variant)  JOIN(tg__argmax_, variant)
+#define JOIN(a, b)      a##b
+#define NAME(variant)   JOIN(tg__simd_, variant)
+#define ARGMAX(variant) JOIN(tg__argmax_, variant)
 #if defined(SIMD_AVX512VNNI)
 #define PRODUCT(variant) tg__product_avx512 /* of numbers; what differs are integers */
 #else
 #define PRODUCT(variant) JOIN(tg__product_, variant)
 #endif
-#define TEXT(x)          #x
-#define STRING(x)        TEXT(x)
+#define TEXT(x)   #x
+#define STRING(x) TEXT(x)
 
 const simd_table NAME(SIMD) = {
     .name = STRING(SIMD),
