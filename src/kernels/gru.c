@@ -272,6 +272,7 @@ void tg__gru_forward(tg_context *cx, gru_shape s, gru_weights w, gru_input x, co
         tg__rows_into_parts(cx, q, 3 * s.H, s.I, x.rows, x.x, x.row, w.W_x, saved.gates);
     else
         tg__product_into_parts(cx, q, 3 * s.H, s.I, x.x, w.W_x, saved.gates);
+    /* one row reads the weights where they stand as fast as packed */
     sweep all = { .s = s,
                   .cell = tg__gru_cell(NORMAL, s.H, s.reset_after, w, q->B > 1 ? panels : NULL),
                   .phase = forward_phase,

@@ -55,6 +55,7 @@ void tg__sequence_put(const sequence *s, sequence_part p, int first, int end, in
 size_t tg__sequence_room(int T, int B);
 /* lengths (B), each in 0..T, or NULL for all T. */
 void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room);
+/* Cuts it into so many parts, 1 or SEQUENCE_PARTS; no more than it has rows. */
 void tg__sequence_cut(sequence *s, int parts);
 
 /* packed (tokens,D) = x (T,B,D), and back: y gets 0 where there is padding. _add_unpacked adds to y. */

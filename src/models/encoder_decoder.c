@@ -2,7 +2,6 @@
  * stand in the public header. Letters: S source time, T target time, B batch, E embedding, H hidden, M memory,
  * L layers, V target vocabulary. */
 #include "models/encoder_decoder.h"
-#include "layers/layer.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <tidegate/ops.h>
 
 #include "data/data.h"
+#include "layers/layer.h"
 #include "params/params.h"
 
 static tg_encoder_decoder nil_model = { 0 };
