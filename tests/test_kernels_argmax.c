@@ -34,6 +34,16 @@ static tg_real noise(const example *e, const char *stream, int i)
     return (tg_real)(2 * tg_random_uniform(e->cx, stream, 0, (uint64_t)i) - 1);
 }
 
+/* Along few directions columns are long, as those of a trained layer. */
+static tg_real along_directions(const example *e, int p, int j)
+{
+    enum { LONG = 6 };
+    tg_real sum = 0;
+    for (int d = 0; d < LONG; d++)
+        sum += noise(e, "direction", LONG * p + d) * noise(e, "along", LONG * j + d);
+    return 2 * sum;
+}
+
 /* Column NEVER must not be chosen. Rows lean towards columns, some of which have a twin. */
 static example example_of_rows(int workers, int rows, int k, int n, transposed stored, bool biased)
 {
@@ -44,7 +54,8 @@ static example example_of_rows(int workers, int rows, int k, int n, transposed s
     e.all = take(e.cx, (size_t)rows * (size_t)n);
     e.upper = take(e.cx, (size_t)rows * (size_t)n);
     for (int i = 0; i < k * n; i++)
-        *element(&e, i % k, i / k) = noise(&e, "B", i) * (1 + (tg_real)(i / k % 7));
+        *element(&e, i % k, i / k) =
+            (noise(&e, "B", i) / 4 + along_directions(&e, i % k, i / k)) * (1 + (tg_real)(i / k % 7));
     for (int j = 0; biased && j < n; j++) e.bias[j] = noise(&e, "bias", j) * (n % 2 ? 1 : 300);
     for (int r = 0; r < rows; r++)
         for (int p = 0; p < k; p++)
@@ -91,8 +102,10 @@ static int largest(const example *e, int r)
     return best;
 }
 
-static const int sizes[][2] = { { 1, 1 },   { 3, 5 },    { 8, 16 },    { 9, 17 },    { 64, 33 },
-                                { 70, 48 }, { 65, 500 }, { 700, 300 }, { 512, 1100 } };
+static const int sizes[][2] = {
+    { 1, 1 },    { 3, 5 },     { 8, 16 },     { 9, 17 },  { 64, 33 }, { 70, 48 },
+    { 65, 500 }, { 700, 300 }, { 512, 1100 }, { 1, 400 }, { 2, 300 }, { 3, 500 }
+};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 static bool exists(void) { return tg__simd()->argmax->width; }
@@ -131,6 +144,7 @@ START_TEST(every_number_lies_below_the_upper_end_of_its_interval)
         example e = example_new(1, sizes[c / 4][0], sizes[c / 4][1], c & 1 ? TRANSPOSED : NORMAL, c & 2);
         int best[ROWS];
         compute(&e, best);
+        const double wide = e.rounded.d < e.k ? 0.6 : 0.2; /* with or without a rest */
         for (int r = 0; r < ROWS; r++)
             for (int j = 0; j < e.n; j++) {
                 if (j == NEVER) continue;
@@ -140,7 +154,7 @@ START_TEST(every_number_lies_below_the_upper_end_of_its_interval)
                     exact += x * w, size_x += x * x, size_w += w * w;
                 }
                 const double upper = (double)e.upper[r * e.n + j];
-                ck_assert_msg(upper >= exact && upper <= exact + 0.2 * sqrt(size_x * size_w) + 1e-3,
+                ck_assert_msg(upper >= exact && upper <= exact + wide * sqrt(size_x * size_w) + 1e-3,
                               "k %d, n %d, row %d, column %d: %.9g, and at most %.9g", e.k, e.n, r, j, exact,
                               upper);
             }
@@ -149,41 +163,20 @@ START_TEST(every_number_lies_below_the_upper_end_of_its_interval)
 }
 END_TEST
 
-/* One panel of columns at a time, so that the largest lower end is often that of the largest number. */
-START_TEST(no_lower_end_lies_above_the_largest_number)
+/* In one or two dimensions an interval is as wide as its error can be, so that any that is too narrow would leave out the
+ * largest number. */
+START_TEST(no_interval_is_too_narrow_for_rows_of_few_numbers)
 {
-    const argmax_table *simd = tg__simd()->argmax;
-    for (int c = 0; c < 4 * SIZES && exists(); c++) {
-        example e = example_new(1, sizes[c / 4][0], sizes[c / 4][1], c & 1 ? TRANSPOSED : NORMAL, c & 2);
-        int best[ROWS];
-        compute(&e, best);
-        const argmax_matrix *m = &e.rounded;
-        const rounded_columns w = { m->panels, m->offset, m->scale, m->length, m->error, m->bias };
-        const int deep = (e.k + simd->deep - 1) / simd->deep * simd->deep;
-        for (int r = 0; r < ROWS; r++) {
-            uint8_t x[MOST_K + 8] = { 0 };
-            tg_real lower;
-            rounded_row row = simd->round_row(e.k, e.A + r * e.k, (int8_t *)x);
-            row.length += row.error; /* at least |r p| */
-            for (int p = 0; p < deep; p++) x[p] = (uint8_t)(x[p] + simd->zero);
-            for (int j = 0; j < e.n; j += simd->width) {
-                const int end = j + simd->width < e.n ? j + simd->width : e.n;
-                double most = -1e30, size = 0;
-                for (int i = j; i < end; i++) {
-                    double y = e.bias ? (double)e.bias[i] : 0;
-                    for (int p = 0; p < e.k; p++) y += (double)e.A[r * e.k + p] * (double)*element(&e, p, i);
-                    if (i != NEVER && y > most) most = y;
-                    size = fmax(size, (double)row.length * (double)m->length[i]);
-                }
-                simd->bounds(&w, j, end, deep, 1, x, &row, e.upper, (size_t)e.n, &lower);
-                ck_assert_msg((double)lower <= most + 1e-5 * size + 1e-4 &&
-                                  (double)lower >= most - 0.2 * size - 1e-3,
-                              "k %d, n %d, row %d, columns from %d: at least %.9g, and the largest is %.9g",
-                              e.k, e.n, r, j, (double)lower, most);
-            }
+    for (int k = 1; k <= 4 && exists(); k++)
+        for (int scaled = 0; scaled < 2; scaled++) {
+            int best[MANY_ROWS];
+            example e = example_of_rows(1, MANY_ROWS, k, 200, TRANSPOSED, scaled);
+            for (int i = 0; i < MANY_ROWS * k; i++) e.A[i] = noise(&e, "row", i);
+            for (int i = 0; i < 200 * k; i++) *element(&e, i % k, i / k) = 1 + noise(&e, "column", i) / 2;
+            ck_assert(compute(&e, best));
+            for (int r = 0; r < MANY_ROWS; r++) ck_assert_int_eq(best[r], largest(&e, r));
+            example_free(&e);
         }
-        example_free(&e);
-    }
 }
 END_TEST
 
@@ -228,5 +221,5 @@ END_TEST
 TG_TEST_MAIN("kernels/argmax", argmax_is_that_of_the_whole_product_ties_and_near_ties_included,
              argmax_of_many_rows_is_that_of_the_whole_product,
              every_number_lies_below_the_upper_end_of_its_interval,
-             no_lower_end_lies_above_the_largest_number, argmax_is_the_same_for_any_number_of_workers,
+             no_interval_is_too_narrow_for_rows_of_few_numbers, argmax_is_the_same_for_any_number_of_workers,
              what_is_not_finite_or_undecided_is_left_to_the_whole_product)

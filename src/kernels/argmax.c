@@ -1,48 +1,117 @@
 /* kernels/argmax.c -- see argmax.h; the integers are multiplied in simd/argmax.c. */
 #include "kernels/argmax.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/team.h"
-#include "kernels/simd/table.h"
+#include "kernels/directions.h"
+#include "kernels/matmul.h"
 
-enum { DEEPEST = 1 << 14 };
+enum { DEEPEST = 1 << 14, DIRECTIONS = 64, ENOUGH_DEPTH = 256 };
 static const tg_real most_length = (tg_real)1e12; /* of a row, a column and a bias: no product overflows */
 static const tg_real below_all = (tg_real)-1e30;
 
 static int up_to(int n, int unit) { return (n + unit - 1) / unit * unit; }
+static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
+
+/* R(x) of a vector of k numbers, and of its d directions. The rounding errors that come with directions are added to the
+ * square, so that they are in R(x) R(w), too: u = 2^-24, those of a = P x are at most sqrt(d) k u |x|, and so in
+ * |a|^2, in a c, twice each; those of the sums of squares and of the exact numbers k u. */
+static tg_real rest(int k, int d, tg_real length, tg_real projected)
+{
+    const double squared = (double)length * (double)length,
+                 left = squared - (double)projected * (double)projected,
+                 rounding = 6e-8 * (k + 64) * (4 * sqrt(d) + 6);
+    return (tg_real)sqrt((left > 0 ? left : 0) + rounding * squared);
+}
 
 /* ---- the matrix ---- */
 
+/* What is made of the columns: constant, once it is done. */
+typedef struct rounding {
+    int k; /* of a column; filled up in q */
+    bool in_panels;
+    int8_t *q;
+    int32_t *offset;
+    tg_real *scale, *length, *error, *rest;
+} rounding;
+
 typedef struct preparation {
     transposed b;
-    int k, n, stride, deep; /* deep: k, filled up */
+    int k, n, stride;
     const tg_real *B;
-    tg_real *copy; /* (n,k), where the columns do not lie so already */
-    int8_t *panels;
-    int32_t *offset;
-    tg_real *scale, *length, *error;
+    tg_real *copy;         /* (n,k), where the columns do not lie so already */
+    const tg_real *c;      /* (n,d), or NULL */
+    rounding wide, narrow; /* wide.k: d, or k */
 } preparation;
 
-static void prepare_panel(void *argument, int piece)
+static rounding take_rounding(arena *room, int k, int n, bool in_panels)
+{
+    const argmax_table *simd = tg__simd()->argmax;
+    const size_t wide = (size_t)up_to(n, simd->width);
+    return (rounding){ .k = k,
+                       .in_panels = in_panels,
+                       .q = tg__arena_zeroed(room, wide * (size_t)up_to(k, simd->deep)),
+                       .offset = tg__arena_zeroed(room, wide * sizeof(int32_t)),
+                       .scale = tg__arena_zeroed(room, wide * sizeof(tg_real)),
+                       .length = tg__arena_zeroed(room, wide * sizeof(tg_real)),
+                       .error = tg__arena_zeroed(room, wide * sizeof(tg_real)),
+                       .rest = tg__arena_zeroed(room, wide * sizeof(tg_real)) };
+}
+
+static rounded_columns rounded(rounding r, const tg_real *bias)
+{
+    return (rounded_columns){ .k = up_to(r.k, tg__simd()->argmax->deep),
+                              .q = r.q,
+                              .offset = r.offset,
+                              .scale = r.scale,
+                              .length = r.length,
+                              .error = r.error,
+                              .rest = r.rest,
+                              .bias = bias };
+}
+
+static void round_column(const rounding *to, int j, const tg_real *w)
+{
+    const argmax_table *simd = tg__simd()->argmax;
+    const int deep = up_to(to->k, simd->deep), width = simd->width;
+    int8_t q[DEEPEST];
+    memset(q + to->k, 0, (size_t)(deep - to->k));
+    const rounded_row r = simd->round_row(to->k, w, q);
+    int32_t sum = 0;
+    for (int i = 0; i < to->k; i++) sum += q[i];
+    if (to->in_panels)
+        for (int i = 0; i < deep; i += 4)
+            memcpy(to->q + at(j / width * width, deep) + at(i, width) + 4 * (j % width), q + i, 4);
+    else
+        memcpy(to->q + at(j, deep), q, (size_t)deep);
+    to->scale[j] = r.scale, to->length[j] = r.length, to->error[j] = r.error;
+    to->offset[j] = simd->zero * sum;
+}
+
+static const tg_real *column(const preparation *p, int j)
+{
+    return p->copy ? p->copy + at(j, p->k) : p->B + at(j, p->stride);
+}
+
+static void narrow_panel(void *argument, int piece)
 {
     const preparation *p = argument;
     const argmax_table *simd = tg__simd()->argmax;
     const int first = piece * simd->width, last = first + simd->width, end = last < p->n ? last : p->n;
-    int8_t *panel = p->panels + (size_t)first * (size_t)p->deep, q[DEEPEST] = { 0 };
     if (p->copy)
-        simd->copy_columns(p->k, end - first, p->B + first, (size_t)p->stride,
-                           p->copy + (size_t)first * (size_t)p->k);
-    for (int j = first; j < end; j++) {
-        const tg_real *w =
-            p->copy ? p->copy + (size_t)j * (size_t)p->k : p->B + (size_t)j * (size_t)p->stride;
-        const rounded_row r = simd->round_row(p->k, w, q);
-        int32_t sum = 0;
-        for (int i = 0; i < p->k; i++) sum += q[i];
-        for (int i = 0; i < p->deep; i += 4)
-            memcpy(panel + (size_t)i * (size_t)simd->width + 4 * (j - first), q + i, 4);
-        p->scale[j] = r.scale, p->length[j] = r.length, p->error[j] = r.error;
-        p->offset[j] = simd->zero * sum;
+        simd->copy_columns(p->k, end - first, p->B + first, (size_t)p->stride, p->copy + at(first, p->k));
+    for (int j = first; j < end; j++) round_column(&p->narrow, j, column(p, j));
+}
+
+static void wide_panel(void *argument, int piece)
+{
+    const preparation *p = argument;
+    const int width = tg__simd()->argmax->width, first = piece * width, last = first + width, d = p->wide.k;
+    for (int j = first; j < (last < p->n ? last : p->n); j++) {
+        round_column(&p->wide, j, p->c ? p->c + at(j, d) : column(p, j));
+        if (p->c) p->wide.rest[j] = rest(p->k, d, p->narrow.length[j], p->wide.length[j]);
     }
 }
 
@@ -50,170 +119,241 @@ static bool usable(const preparation *p, const tg_real *bias)
 {
     bool all = true;
     for (int j = 0; j < p->n; j++)
-        all &= p->length[j] <= most_length && (!bias || (bias[j] <= most_length && bias[j] >= -most_length));
+        all &= p->narrow.length[j] <= most_length &&
+               (!bias || (bias[j] <= most_length && bias[j] >= -most_length));
     return all;
+}
+
+/* P', and c into the preparation. */
+static matrix project(arena *room, preparation *p)
+{
+    const int d = p->wide.k, stride = p->copy ? p->k : p->stride;
+    tg_real *P = tg__arena_take(room, at(d, p->k) * sizeof *P),
+            *c = tg__arena_take(room, at(p->n, d) * sizeof *c),
+            *panels = tg__arena_take(room, tg__panels_room(p->k, d) * sizeof *panels);
+    if (room->cx->status) return (matrix){ 0 };
+    tg__longest_directions(room->cx, room, p->n, p->k, column(p, 0), stride, d, P);
+    tg__matmul(room->cx, NORMAL, TRANSPOSED, p->n, d, p->k, column(p, 0), stride, P, p->k, NULL, 0, c, d);
+    const matrix m = tg__matrix(TRANSPOSED, p->k, d, P, p->k, panels);
+    tg__matrices_pack(room->cx, true, 1, &m);
+    p->c = c;
+    return m;
 }
 
 argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const tg_real *B, int B_stride,
                                 const tg_real *bias, int most, const int never[])
 {
+    tg_context *cx = room->cx;
     const argmax_table *simd = tg__simd()->argmax;
     if (!simd->width || k > DEEPEST) return (argmax_matrix){ 0 };
-    const size_t wide = (size_t)up_to(n, simd->width);
-    preparation p = { .b = b, .k = k, .n = n, .stride = B_stride, .deep = up_to(k, simd->deep), .B = B };
-    if (b == NORMAL) p.copy = tg__arena_take(room, (size_t)n * (size_t)k * sizeof *p.copy);
-    p.panels = tg__arena_zeroed(room, wide * (size_t)p.deep);
-    p.offset = tg__arena_zeroed(room, wide * sizeof *p.offset);
-    p.scale = tg__arena_zeroed(room, wide * sizeof *p.scale);
-    p.length = tg__arena_zeroed(room, wide * sizeof *p.length);
-    p.error = tg__arena_zeroed(room, wide * sizeof *p.error);
-    tg_real *own_bias = tg__arena_take(room, wide * sizeof *own_bias);
-    if (room->cx->status) return (argmax_matrix){ 0 };
-    tg__team_run(room->cx, (int)(wide / (size_t)simd->width), prepare_panel, &p);
+    const bool projects = k >= ENOUGH_DEPTH && n >= DIRECTIONS;
+    const int panels = tg__pieces(n, simd->width), wide = panels * simd->width;
+    preparation p = { .b = b,
+                      .k = k,
+                      .n = n,
+                      .stride = B_stride,
+                      .B = B,
+                      .copy = b == NORMAL ? tg__arena_take(room, at(n, k) * sizeof *p.copy) : NULL,
+                      .wide = take_rounding(room, projects ? DIRECTIONS : k, n, true),
+                      .narrow = take_rounding(room, k, n, false) };
+    tg_real *own_bias = tg__arena_take(room, (size_t)wide * sizeof *own_bias);
+    if (cx->status) return (argmax_matrix){ 0 };
+    tg__team_run(cx, panels, narrow_panel, &p);
     if (!usable(&p, bias)) return (argmax_matrix){ 0 };
-    for (size_t j = 0; j < wide; j++) own_bias[j] = j >= (size_t)n ? below_all : bias ? bias[j] : 0;
+    for (int j = 0; j < wide; j++) own_bias[j] = j >= n ? below_all : bias ? bias[j] : 0;
     for (int i = 0; i < most; i++) own_bias[never[i]] = below_all;
+    const matrix directions = projects ? project(room, &p) : (matrix){ 0 };
+    if (cx->status) return (argmax_matrix){ 0 };
+    tg__team_run(cx, panels, wide_panel, &p);
     return (argmax_matrix){ .k = k,
                             .n = n,
-                            .columns = p.copy ? p.copy : B,
+                            .d = p.wide.k,
+                            .columns = column(&p, 0),
                             .stride = p.copy ? k : B_stride,
-                            .panels = p.panels,
-                            .offset = p.offset,
-                            .scale = p.scale,
-                            .length = p.length,
-                            .error = p.error,
-                            .bias = own_bias };
+                            .directions = directions,
+                            .wide = rounded(p.wide, own_bias),
+                            .narrow = rounded(p.narrow, own_bias) };
 }
 
 /* ---- rows ---- */
 
-enum { PIECES = 16, MOST_LEFT = 256, FEW_LEFT = 48 };
+enum { AT_ONCE = 8, COLUMNS = 64, MOST_LEFT = 256, FEW_LEFT = 48 };
 
 typedef struct search {
     const argmax_matrix *m;
-    int rows, deep, pieces, stride;
-    const tg_real *A;
-    uint8_t *x; /* (rows,deep): p + 64 */
-    rounded_row *row;
-    tg_real *upper, *lower; /* (rows,n), (pieces,rows) */
-    int *left;              /* (rows): how many columns remain */
-    int *column;            /* (rows,MOST_LEFT): which; more are not kept */
+    int rows, stride;
+    const tg_real *A, *a; /* a (rows,d), or NULL */
+    uint8_t *x, *y;       /* (rows,k), (rows,d), filled up: p + zero, of the numbers and of the directions */
+    tg_real *upper;       /* (rows,n) */
+    int *left;            /* (rows): how many columns remain; 0: a row is not finite */
+    int *narrowed;        /* (rows): for how many the narrow interval was computed */
     int *best;
 } search;
 
-static void round_piece(void *argument, int r)
+/* Of numbers or of directions, into x, plus zero. */
+static rounded_row round_row(int k, int deep, const tg_real *from, uint8_t *x)
 {
-    const search *s = argument;
     const argmax_table *simd = tg__simd()->argmax;
-    const int k = s->m->k;
-    uint8_t *x = s->x + (size_t)r * (size_t)s->deep;
-    rounded_row *row = &s->row[r];
-    *row = simd->round_row(k, s->A + (size_t)r * (size_t)s->stride, (int8_t *)x);
-    for (int i = 0; i < s->deep; i++) x[i] = i < k ? (uint8_t)(x[i] + simd->zero) : 0;
-    /* |r p| is at most |x| + |f|. Besides, the rounding errors of the sums: the lengths', the intervals' and the exact
-     * numbers'. */
-    const tg_real unit = (tg_real)((k + 64) * 1.2e-7), slack = (tg_real)1.001, length = row->length;
-    row->length = (length + row->error) * slack;
-    row->error = row->error * slack + unit * length;
+    const rounded_row row = simd->round_row(k, from, (int8_t *)x);
+    for (int i = 0; i < deep; i++) x[i] = i < k ? (uint8_t)(x[i] + simd->zero) : 0;
+    return row;
 }
 
-static void bounds_piece(void *argument, int piece)
+/* |r p| is at most |x| + |f|. Besides, the rounding errors of the sums: the lengths', the intervals' and the exact
+ * numbers'. */
+static rounded_row to_multiply(int k, rounded_row row)
 {
-    const search *s = argument;
+    const tg_real unit = (tg_real)((k + 64) * 1.2e-7), slack = (tg_real)1.001, length = row.length;
+    row.length = (length + row.error) * slack;
+    row.error = row.error * slack + unit * length;
+    return row;
+}
+
+typedef struct interval {
+    tg_real low, high;
+} interval;
+
+static interval narrow_interval(const argmax_matrix *m, int j, int32_t product, const rounded_row *row)
+{
+    const rounded_columns *w = &m->narrow;
+    const tg_real middle = (tg_real)(product - w->offset[j]) * (row->scale * w->scale[j]) + w->bias[j],
+                  reach = row->error * w->length[j] + row->length * w->error[j] +
+                          (tg_real)2.4e-7 * (tg_real)fabs((double)w->bias[j]);
+    return (interval){ middle - reach, middle + reach };
+}
+
+/* What is known of a row while its intervals are made narrow. */
+typedef struct narrowing {
+    rounded_row row; /* to multiply */
+    tg_real low;     /* the highest lower end so far */
+    int count;
+} narrowing;
+
+/* Makes some intervals narrow. */
+static void narrow_some(const search *s, int r, int n, const int column[], narrowing *it)
+{
     const argmax_matrix *m = s->m;
+    tg_real *upper = s->upper + at(r, m->n);
+    int32_t product[COLUMNS];
+    tg__simd()->argmax->dots(m->narrow.k, s->x + at(r, m->narrow.k), m->narrow.q, n, column, product);
+    for (int i = 0; i < n; i++) {
+        const interval known = narrow_interval(m, column[i], product[i], &it->row);
+        if (known.low > it->low) it->low = known.low;
+        if (known.high < upper[column[i]]) upper[column[i]] = known.high;
+    }
+    it->count += n;
+}
+
+/* The interval that reaches highest. */
+static void begin(const search *s, int r, narrowing *it)
+{
     const argmax_table *simd = tg__simd()->argmax;
-    const int panels = up_to(m->n, simd->width) / simd->width;
-    const int first = simd->width * (int)tg__piece_start(panels, s->pieces, piece),
-              last = simd->width * (int)tg__piece_start(panels, s->pieces, piece + 1);
-    const rounded_columns w = { m->panels, m->offset, m->scale, m->length, m->error, m->bias };
-    simd->bounds(&w, first, last < m->n ? last : m->n, s->deep, s->rows, s->x, s->row, s->upper, (size_t)m->n,
-                 s->lower + (size_t)piece * (size_t)s->rows);
-}
-
-static bool any_at_least(int n, const tg_real *x, tg_real least)
-{
-    int any = 0;
-    for (int j = 0; j < n; j++) any |= x[j] >= least;
-    return any;
-}
-
-static void gather_piece(void *argument, int r)
-{
-    enum { LOOK = 64 };
-    const search *s = argument;
     const int n = s->m->n;
-    const tg_real *upper = s->upper + (size_t)r * (size_t)n;
-    tg_real lower = s->lower[r];
-    for (int piece = 1; piece < s->pieces; piece++) {
-        const tg_real other = s->lower[(size_t)piece * (size_t)s->rows + (size_t)r];
-        if (other > lower) lower = other;
-    }
-    int left = 0, *column = s->column + (size_t)r * MOST_LEFT;
-    for (int j = 0; j < n; j += LOOK) {
-        const int end = n - j < LOOK ? n : j + LOOK;
-        if (!any_at_least(end - j, upper + j, lower)) continue;
-        for (int c = j; c < end; c++)
-            if (upper[c] >= lower && left++ < MOST_LEFT) column[left - 1] = c;
-    }
-    s->left[r] = left;
+    const tg_real *upper = s->upper + at(r, n), most = simd->largest(n, upper);
+    int column[COLUMNS], found = 0;
+    for (int j = 0; !found && j < n; j += COLUMNS)
+        found = simd->columns_at_least(j, n - j < COLUMNS ? n : j + COLUMNS, upper, most, column);
+    assert(found);
+    it->low = -INFINITY;
+    narrow_some(s, r, 1, column, it);
 }
 
-static void decide_piece(void *argument, int r)
+/* Those of columns first ... end-1, at most COLUMNS, that reach as high as the highest lower end. */
+static void narrow(const search *s, int r, int first, int end, narrowing *it)
+{
+    int column[COLUMNS];
+    const int n =
+        tg__simd()->argmax->columns_at_least(first, end, s->upper + at(r, s->m->n), it->low, column);
+    if (n) narrow_some(s, r, n, column, it);
+}
+
+static tg_real exact_number(const search *s, int r, int j)
+{
+    const argmax_matrix *m = s->m;
+    return tg__simd()->argmax->chain(m->k, tg__simd()->product->depth, s->A + at(r, s->stride),
+                                     m->columns + at(j, m->stride), m->narrow.bias[j]);
+}
+
+/* The best of the columns that reach as high as that. */
+static void decide(const search *s, int r, tg_real low)
+{
+    const int n = s->m->n;
+    const argmax_table *simd = tg__simd()->argmax;
+    const tg_real *upper = s->upper + at(r, n);
+    int column[MOST_LEFT + COLUMNS], left = 0;
+    for (int j = 0; j < n && left <= MOST_LEFT; j += COLUMNS)
+        left += simd->columns_at_least(j, n - j < COLUMNS ? n : j + COLUMNS, upper, low, column + left);
+    s->left[r] = left;
+    if (!left || left > MOST_LEFT) return;
+    s->best[r] = column[0];
+    if (left == 1) return;
+    tg_real most = exact_number(s, r, column[0]);
+    for (int i = 1; i < left; i++) {
+        const tg_real y = exact_number(s, r, column[i]);
+        if (y > most) s->best[r] = column[i], most = y;
+    }
+}
+
+/* AT_ONCE rows, so that what is known of them stays in the cache. */
+static void search_piece(void *argument, int piece)
 {
     const search *s = argument;
     const argmax_matrix *m = s->m;
-    const int *column = s->column + (size_t)r * MOST_LEFT;
-    const tg_real *x = s->A + (size_t)r * (size_t)s->stride;
-    int best = column[0];
-    tg_real most = 0;
-    for (int i = 0; i < s->left[r] && s->left[r] > 1; i++) {
-        const int j = column[i];
-        const tg_real y = tg__simd()->argmax->chain(m->k, tg__simd()->product->depth, x,
-                                                    m->columns + (size_t)j * (size_t)m->stride, m->bias[j]);
-        if (!i || y > most) best = j, most = y;
+    const int first = piece * AT_ONCE, rows = s->rows - first < AT_ONCE ? s->rows - first : AT_ONCE, d = m->d;
+    uint8_t *x = s->x + at(first, m->narrow.k), *y = s->y + at(first, m->wide.k);
+    rounded_row wide_row[AT_ONCE];
+    narrowing it[AT_ONCE] = { 0 };
+    bool finite = true;
+    for (int i = 0; i < rows; i++) {
+        const tg_real *from = s->A + at(first + i, s->stride), *a = s->a ? s->a + at(first + i, d) : from;
+        const rounded_row whole = round_row(m->k, m->narrow.k, from, x + at(i, m->narrow.k));
+        rounded_row few = round_row(d, m->wide.k, a, y + at(i, m->wide.k));
+        if (s->a) few.rest = rest(m->k, d, whole.length, few.length);
+        it[i].row = to_multiply(m->k, whole);
+        wide_row[i] = to_multiply(d, few);
+        finite &= it[i].row.length <= most_length;
+        s->left[first + i] = 0;
     }
-    s->best[r] = best;
+    if (!finite) return;
+    tg_real *upper = s->upper + at(first, m->n);
+    tg__simd()->argmax->upper_ends(&m->wide, m->n, rows, y, wide_row, upper, (size_t)m->n);
+    for (int i = 0; i < rows; i++) begin(s, first + i, &it[i]);
+    for (int j = 0; j < m->n; j += COLUMNS)
+        for (int i = 0; i < rows; i++)
+            narrow(s, first + i, j, m->n - j < COLUMNS ? m->n : j + COLUMNS, &it[i]);
+    for (int i = 0; i < rows; i++) {
+        s->narrowed[first + i] = it[i].count;
+        decide(s, first + i, it[i].low);
+    }
 }
 
-/* Few enough remain, and some in each row. */
-static bool worth_deciding(const search *s)
+/* All rows are finite, and little had to be computed. */
+static bool was_worth_it(const search *s)
 {
-    int64_t all = 0;
+    int64_t left = 0, narrowed = 0;
     for (int r = 0; r < s->rows; r++) {
         if (!s->left[r] || s->left[r] > MOST_LEFT) return false;
-        all += s->left[r];
+        left += s->left[r];
+        narrowed += s->narrowed[r];
     }
-    return all <= (int64_t)FEW_LEFT * s->rows;
+    const int64_t few = s->m->n / 4 > FEW_LEFT ? s->m->n / 4 : FEW_LEFT;
+    return left <= (int64_t)FEW_LEFT * s->rows && narrowed <= few * s->rows;
 }
 
 bool tg__argmax(tg_context *cx, const argmax_matrix *m, int rows, const tg_real *A, int A_stride,
                 tg_real *upper, int best[])
 {
-    const argmax_table *simd = tg__simd()->argmax;
-    const int panels = up_to(m->n, simd->width) / simd->width;
-    const size_t n = (size_t)rows;
-    search s = { .m = m,
-                 .rows = rows,
-                 .deep = up_to(m->k, simd->deep),
-                 .pieces = panels < PIECES ? panels : PIECES,
-                 .stride = A_stride,
-                 .A = A,
-                 .upper = upper,
-                 .best = best };
+    search s = { .m = m, .rows = rows, .stride = A_stride, .A = A, .upper = upper, .best = best };
     arena *room = &cx->packed;
     tg__arena_reset(room);
-    s.x = tg__arena_take(room, n * (size_t)s.deep);
-    s.row = tg__arena_take(room, n * sizeof *s.row);
-    s.lower = tg__arena_take(room, n * (size_t)s.pieces * sizeof *s.lower);
-    s.left = tg__arena_take(room, n * sizeof *s.left);
-    s.column = tg__arena_take(room, n * MOST_LEFT * sizeof *s.column);
+    tg_real *a = m->directions.panels ? tg__arena_take(room, at(rows, m->d) * sizeof *a) : NULL;
+    s.x = tg__arena_take(room, at(rows, m->narrow.k));
+    s.y = tg__arena_take(room, at(rows, m->wide.k));
+    s.left = tg__arena_take(room, 2 * (size_t)rows * sizeof *s.left);
     if (cx->status) return false;
-    tg__team_run(cx, rows, round_piece, &s);
-    for (int r = 0; r < rows; r++)
-        if (!(s.row[r].length <= most_length)) return false;
-    tg__team_run(cx, s.pieces, bounds_piece, &s);
-    tg__team_run(cx, rows, gather_piece, &s);
-    if (!worth_deciding(&s)) return false;
-    tg__team_run(cx, rows, decide_piece, &s);
-    return true;
+    s.narrowed = s.left + rows;
+    if (a) tg__matrix_product_all(cx, &m->directions, rows, A, A_stride, NULL, a, m->d);
+    s.a = a;
+    tg__team_run(cx, tg__pieces(rows, AT_ONCE), search_piece, &s);
+    return was_worth_it(&s);
 }

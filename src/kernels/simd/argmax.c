@@ -11,7 +11,7 @@
 #define NAME(variant) JOIN(tg__argmax_, variant)
 
 #if defined(SIMD_AVX512VNNI)
-enum { TILE = 8, DEEP = 4, LEVELS = 127, ZERO = 128 };
+enum { TILE = 8, STEP = 4, LEVELS = 127, ZERO = 128 };
 INLINE ivec add_products(ivec sum, ivec a, ivec b)
 {
     return (ivec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
@@ -28,12 +28,13 @@ INLINE ivec add_pairs(ivec a) { return (ivec)_mm256_madd_epi16((__m256i)a, _mm25
 
 #if defined(SIMD_AVX512) || defined(SIMD_AVX2)
 
-enum { WIDTH = 2 * VL };
+enum { WIDTH = 2 * VL, DEEP = VECTOR_BYTES };
 #if !defined(SIMD_AVX512VNNI)
-enum { TILE = 4, DEEP = 8, LEVELS = 63, ZERO = 64 };
+enum { TILE = 4, STEP = 8, LEVELS = 63, ZERO = 64 };
+INLINE ivec add_products(ivec sum, ivec a, ivec b) { return sum + add_pairs(multiply_bytes(a, b)); }
 #endif
 
-INLINE ivec load_bytes(const int8_t *p)
+INLINE ivec load_bytes(const void *p)
 {
     ivec x;
     memcpy(&x, p, sizeof x);
@@ -47,8 +48,8 @@ INLINE ivec all_bytes(const uint8_t *p)
     return (ivec){ 0 } + four;
 }
 
-/* A vector's columns: DEEP of k, which lie WIDTH columns apart in the panel. */
-INLINE ivec add_deep(ivec sum, const uint8_t *x, const int8_t *panel)
+/* A vector's columns: STEP of k, which lie WIDTH columns apart in the panel. */
+INLINE ivec add_step(ivec sum, const uint8_t *x, const int8_t *panel)
 {
 #if defined(SIMD_AVX512VNNI)
     return add_products(sum, all_bytes(x), load_bytes(panel));
@@ -61,7 +62,7 @@ INLINE ivec add_deep(ivec sum, const uint8_t *x, const int8_t *panel)
 /* A vector of columns. */
 typedef struct lanes {
     ivec offset;
-    vec scale, length, error, bias,
+    vec scale, length, error, rest, bias,
         rounding; /* rounding: when the bias is added, here and in the exact number */
 } lanes;
 
@@ -70,84 +71,134 @@ INLINE lanes lanes_of(const rounded_columns *w, int j)
     lanes c = { .scale = load(w->scale + j, VL),
                 .length = load(w->length + j, VL),
                 .error = load(w->error + j, VL),
+                .rest = load(w->rest + j, VL),
                 .bias = load(w->bias + j, VL) };
     memcpy(&c.offset, w->offset + j, sizeof c.offset);
     c.rounding = magnitude(c.bias) * all(2.4e-7f);
     return c;
 }
 
-/* What is known of these columns of a row: n of them up to `upper`, and at least what lower becomes. */
-INLINE vec interval(lanes c, int n, const rounded_row *row, ivec product, tg_real *upper, vec lower)
+INLINE vec upper_end(lanes c, const rounded_row *row, ivec product)
 {
     const vec middle =
         fma_(__builtin_convertvector(product - c.offset, vec), all(row->scale) * c.scale, c.bias);
-    const vec reach = fma_(all(row->error), c.length, fma_(all(row->length), c.error, c.rounding));
-    if (n > 0) store(upper, n, middle + reach);
-    const vec low = middle - reach;
-    return choose(low > lower, low, lower);
+    return middle + fma_(all(row->error), c.length,
+                         fma_(all(row->length), c.error, fma_(all(row->rest), c.rest, c.rounding)));
 }
 
-INLINE void tile(const int rows, const rounded_columns *w, int j, int n, int k, const uint8_t *x,
-                 const rounded_row *row, tg_real *upper, size_t stride, vec *lower)
+INLINE void tile(const int rows, const rounded_columns *w, int j, int n, const uint8_t *x,
+                 const rounded_row *row, tg_real *upper, size_t stride)
 {
-    const int8_t *panel = w->panels + (size_t)j * (size_t)k;
+    const int k = w->k;
+    const int8_t *panel = w->q + (size_t)j * (size_t)k;
     ivec sum[TILE][2];
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (ivec){ 0 };
-    for (int p = 0; p < k; p += DEEP, panel += DEEP * WIDTH) {
-        for (int line = 0; line < DEEP * WIDTH; line += 64) /* the next panel */
+    for (int p = 0; p < k; p += STEP, panel += STEP * WIDTH) {
+        for (int line = 0; line < STEP * WIDTH; line += 64) /* the next panel */
             __builtin_prefetch(panel + (size_t)k * WIDTH + line, 0, 2);
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
             const uint8_t *xi = x + (size_t)i * (size_t)k + p;
-            sum[i][0] = add_deep(sum[i][0], xi, panel);
-            sum[i][1] = add_deep(sum[i][1], xi, panel + 4 * VL);
+            sum[i][0] = add_step(sum[i][0], xi, panel);
+            sum[i][1] = add_step(sum[i][1], xi, panel + 4 * VL);
         }
     }
 #pragma GCC unroll 2
     for (int v = 0; v < 2; v++) {
         const lanes c = lanes_of(w, j + v * VL);
         const int left = n - j - v * VL;
+        if (left <= 0) return;
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++)
-            lower[i] =
-                interval(c, left, &row[i], sum[i][v], upper + (size_t)i * stride + j + v * VL, lower[i]);
+            store(upper + (size_t)i * stride + j + v * VL, left, upper_end(c, &row[i], sum[i][v]));
     }
 }
 
-enum { MOST_ROWS = 256 };
-
-static void bounds_of_rows(const rounded_columns *w, int first, int end, int k, int rows, const uint8_t *x,
-                           const rounded_row *row, tg_real *upper, size_t stride, tg_real *lower)
+static void upper_ends(const rounded_columns *w, int n, int rows, const uint8_t *x, const rounded_row *row,
+                       tg_real *upper, size_t stride)
 {
-    vec low[MOST_ROWS];
-    for (int i = 0; i < rows; i++) low[i] = all(-INFINITY);
-    for (int j = first; j < end; j += WIDTH)
+    for (int j = 0; j < n; j += WIDTH)
         for (int i = 0, height; i < rows; i += height) {
-            const uint8_t *xi = x + (size_t)i * (size_t)k;
+            const uint8_t *xi = x + (size_t)i * (size_t)w->k;
             tg_real *to = upper + (size_t)i * stride;
             const int left = rows - i;
             height = left >= TILE ? TILE : left >= 4 ? 4 : left >= 2 ? 2 : 1;
             switch (height) {
-            case 1: tile(1, w, j, end, k, xi, row + i, to, stride, low + i); break;
-            case 2: tile(2, w, j, end, k, xi, row + i, to, stride, low + i); break;
-            case 4: tile(4, w, j, end, k, xi, row + i, to, stride, low + i); break;
-            default: tile(TILE, w, j, end, k, xi, row + i, to, stride, low + i);
+            case 1: tile(1, w, j, n, xi, row + i, to, stride); break;
+            case 2: tile(2, w, j, n, xi, row + i, to, stride); break;
+            case 4: tile(4, w, j, n, xi, row + i, to, stride); break;
+            default: tile(TILE, w, j, n, xi, row + i, to, stride);
             }
         }
-    for (int i = 0; i < rows; i++) {
-        lower[i] = -INFINITY;
-        for (int lane = 0; lane < VL; lane++)
-            if (low[i][lane] > lower[i]) lower[i] = low[i][lane];
+}
+
+/* As many chains of products as hide how long one takes. */
+INLINE void some_dots(const int n, int k, const uint8_t *x, const int8_t *q, const int column[],
+                      int32_t product[])
+{
+    ivec sum[8] = { 0 };
+    const int8_t *at[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) at[i] = q + (size_t)column[i] * (size_t)k;
+    for (int p = 0; p < k; p += VECTOR_BYTES) {
+        const ivec a = load_bytes(x + p);
+#pragma GCC unroll 8
+        for (int i = 0; i < n; i++) sum[i] = add_products(sum[i], a, load_bytes(at[i] + p));
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) {
+        int32_t all = 0;
+        for (int lane = 0; lane < VL; lane++) all += sum[i][lane];
+        product[i] = all;
     }
 }
 
-static void bounds(const rounded_columns *w, int first, int end, int k, int rows, const uint8_t *x,
-                   const rounded_row *row, tg_real *upper, size_t stride, tg_real *lower)
+static void dots(int k, const uint8_t *x, const int8_t *q, int n, const int column[], int32_t product[])
 {
-    for (int i = 0; i < rows; i += MOST_ROWS)
-        bounds_of_rows(w, first, end, k, rows - i < MOST_ROWS ? rows - i : MOST_ROWS,
-                       x + (size_t)i * (size_t)k, row + i, upper + (size_t)i * stride, stride, lower + i);
+    for (int height; n > 0; n -= height, column += height, product += height) {
+        height = n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
+        switch (height) {
+        case 1: some_dots(1, k, x, q, column, product); break;
+        case 2: some_dots(2, k, x, q, column, product); break;
+        case 4: some_dots(4, k, x, q, column, product); break;
+        default: some_dots(8, k, x, q, column, product);
+        }
+    }
+}
+
+INLINE unsigned which(ivec set)
+{
+#if defined(SIMD_AVX512)
+    return (unsigned)_mm512_movepi32_mask((__m512i)set);
+#else
+    return (unsigned)_mm256_movemask_ps((__m256)set);
+#endif
+}
+
+static int columns_at_least(int first, int end, const tg_real *x, tg_real least, int column[])
+{
+    int n = 0;
+    for (int j = first; j < end; j += VL) {
+        unsigned found = which((ivec)(load(x + j, end - j) >= all(least)));
+        if (end - j < VL) found &= (1u << (end - j)) - 1;
+        for (; found; found &= found - 1) column[n++] = j + __builtin_ctz(found);
+    }
+    return n;
+}
+
+static tg_real largest(int n, const tg_real *x)
+{
+    vec most = all(-INFINITY);
+    int j = 0;
+    for (; j + VL <= n; j += VL) {
+        const vec v = load(x + j, VL);
+        most = choose(v > most, v, most);
+    }
+    tg_real all = -INFINITY;
+    for (int lane = 0; lane < VL; lane++) all = most[lane] > all ? most[lane] : all;
+    for (; j < n; j++) all = x[j] > all ? x[j] : all;
+    return all;
 }
 
 static void copy_columns(int k, int n, const tg_real *B, size_t stride, tg_real *columns)
@@ -188,7 +239,7 @@ static rounded_row round_row(int n, const tg_real *x, int8_t *q)
         memcpy(q + i, &narrow, (size_t)(n - i < VL ? n - i : VL));
     }
     for (int lane = 0; lane < VL; lane++) sums[0] += length[lane], sums[1] += error[lane];
-    return (rounded_row){ scale, sqrtf(sums[0]), sqrtf(sums[1]) };
+    return (rounded_row){ scale, sqrtf(sums[0]), sqrtf(sums[1]), 0 };
 }
 
 /* As panel_product of kernels.c computes a number: one chain for each `depth` of k, added to the bias in order. */
@@ -204,7 +255,9 @@ static tg_real chain(int k, int depth, const tg_real *x, const tg_real *w, tg_re
     return all;
 }
 
-const argmax_table NAME(SIMD) = { WIDTH, DEEP, ZERO, bounds, copy_columns, round_row, chain };
+const argmax_table NAME(SIMD) = { WIDTH,   DEEP,         ZERO,      upper_ends,
+                                  dots,    copy_columns, round_row, columns_at_least,
+                                  largest, chain };
 
 #else
 

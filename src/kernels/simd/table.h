@@ -7,23 +7,29 @@
 
 /* For kernels/argmax.h, where the letters are explained. */
 typedef struct rounded_row {
-    tg_real scale, length, error; /* of x: r, |x|, |f|; for bounds(): r, and at least |r p| and |f| */
+    tg_real scale, length, error; /* of x: r, |x|, |f|; to be multiplied: r, and at least |r p| and |f| */
+    tg_real rest;                 /* 0 from round_row */
 } rounded_row;
 typedef struct rounded_columns {
-    const int8_t *panels;
+    int k; /* filled up to a multiple of `deep` */
+    const int8_t *q;
     const int32_t *offset; /* `zero` times the sum of q_j */
-    const tg_real *scale, *length, *error, *bias;
+    const tg_real *scale, *length, *error, *rest, *bias;
 } rounded_columns;
 
 typedef struct argmax_table {
-    int width, deep,
-        zero; /* columns of a panel; k is filled up to a multiple of deep; 0, 0, 0: there is none */
-    /* upper (rows,.) and lower (rows): of the columns first..end-1, first a panel's; x (rows,k): p + zero */
-    void (*bounds)(const rounded_columns *w, int first, int end, int k, int rows, const uint8_t *x,
-                   const rounded_row *row, tg_real *upper, size_t stride, tg_real *lower);
+    int width, deep, zero; /* columns of a panel; ...; 0, 0, 0: there is none */
+    /* upper (rows,n), the upper ends of columns in panels; x (rows,k): p + zero */
+    void (*upper_ends)(const rounded_columns *w, int n, int rows, const uint8_t *x, const rounded_row *row,
+                       tg_real *upper, size_t stride);
+    /* product[i] = (p + zero) q of column[i], with the k numbers of a column side by side */
+    void (*dots)(int k, const uint8_t *x, const int8_t *q, int n, const int column[], int32_t product[]);
     /* columns (n,k) <- the transpose of B (k,n), n at most width */
     void (*copy_columns)(int k, int n, const tg_real *B, size_t stride, tg_real *columns);
     rounded_row (*round_row)(int n, const tg_real *x, int8_t *q);
+    /* column: which of x[first..end-1] are at least so much; returns how many */
+    int (*columns_at_least)(int first, int end, const tg_real *x, tg_real least, int column[]);
+    tg_real (*largest)(int n, const tg_real *x);
     /* bias + x w, as panel_product computes it; depth: that of simd_table */
     tg_real (*chain)(int k, int depth, const tg_real *x, const tg_real *w, tg_real bias);
 } argmax_table;

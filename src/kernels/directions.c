@@ -1,0 +1,79 @@
+/* kernels/directions.c -- see directions.h. */
+#include "kernels/directions.h"
+
+#include <math.h>
+
+#include "kernels/matmul.h"
+
+enum { ITERATIONS = 2, MOST_ROWS = 1024 };
+
+static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
+
+static double length(int n, const tg_real *x)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+    return sqrt(sum);
+}
+
+static void scale(int n, double factor, tg_real *x)
+{
+    for (int i = 0; i < n; i++) x[i] = (tg_real)((double)x[i] * factor);
+}
+
+/* Row i loses its parts along the rows before it; c (i): scratch. */
+static void project_out(int i, int k, tg_real *P, tg_real *c)
+{
+    tg_real *x = P + at(i, k);
+    tg__matmul_piece(NORMAL, TRANSPOSED, 1, i, k, x, k, P, k, 0, c, i);
+    for (int j = 0; j < i; j++) c[j] = -c[j];
+    tg__matmul_piece(NORMAL, NORMAL, 1, k, i, c, i, P, k, 1, x, k);
+}
+
+/* Gram and Schmidt, twice, because rounding leaves something at the first time. A row that lies in the span of those
+ * before it becomes 0. */
+static void orthonormalize(int d, int k, tg_real *P, tg_real *c)
+{
+    const double least = 1e-5; /* of a length: what is left is rounding errors */
+    for (int i = 0; i < d; i++) {
+        tg_real *x = P + at(i, k);
+        const double before = length(k, x);
+        scale(k, before > 0 ? 1 / before : 0, x);
+        for (int pass = 0; pass < 2 && i; pass++) project_out(i, k, P, c);
+        const double left = length(k, x);
+        scale(k, left > least ? 1 / left : 0, x);
+    }
+}
+
+/* |P| <= 1: |P|^2 is at most the largest sum of magnitudes in a row of P P'. */
+static void make_no_longer(int d, int k, tg_real *P, tg_real *PP)
+{
+    double most = 1;
+    tg__matmul_piece(NORMAL, TRANSPOSED, d, d, k, P, k, P, k, 0, PP, d);
+    for (int i = 0; i < d; i++) {
+        double sum = 0;
+        for (int j = 0; j < d; j++) sum += fabs((double)PP[at(i, d) + (size_t)j]);
+        if (sum > most) most = sum;
+    }
+    const double rounding = (double)(k + 64) * 1.2e-7 * d;
+    scale(d * k, 1 / sqrt(most + rounding), P);
+}
+
+void tg__longest_directions(tg_context *cx, arena *room, int n, int k, const tg_real *A, int A_stride, int d,
+                            tg_real *P)
+{
+    const int m = n < MOST_ROWS ? n : MOST_ROWS, stride = A_stride * (n / m);
+    tg_real *AP = tg__arena_take(room, at(d, m) * sizeof *AP),
+            *PP = tg__arena_take(room, at(d, d) * sizeof *PP);
+    if (cx->status) return;
+    tg__blas_one_thread(cx);
+    for (int i = 0; i < d; i++)
+        for (int p = 0; p < k; p++) P[at(i, k) + (size_t)p] = A[at(i * (m / d), stride) + (size_t)p];
+    orthonormalize(d, k, P, PP);
+    for (int i = 0; i < ITERATIONS; i++) {
+        tg__matmul(cx, NORMAL, TRANSPOSED, d, m, k, P, k, A, stride, NULL, 0, AP, m);
+        tg__matmul(cx, NORMAL, NORMAL, d, k, m, AP, m, A, stride, NULL, 0, P, k);
+        orthonormalize(d, k, P, PP);
+    }
+    make_no_longer(d, k, P, PP);
+}
