@@ -177,7 +177,7 @@ argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const t
 
 /* ---- rows ---- */
 
-enum { AT_ONCE = 8, COLUMNS = 64, MOST_LEFT = 256, FEW_LEFT = 48 };
+enum { COLUMNS = 64, MOST_LEFT = 256, FEW_LEFT = 48 };
 
 typedef struct search {
     const argmax_matrix *m;
@@ -185,7 +185,7 @@ typedef struct search {
     const tg_real *A, *a; /* a (rows,d), or NULL */
     uint8_t *x, *y;       /* (rows,k), (rows,d), filled up: p + zero, of the numbers and of the directions */
     tg_real *upper;       /* (rows,n) */
-    int *left;            /* (rows): how many columns remain; 0: a row is not finite */
+    int *left;            /* (rows): how many columns remain; 0: too many, or a row is not finite */
     int *narrowed;        /* (rows): for how many the narrow interval was computed */
     int *best;
 } search;
@@ -222,40 +222,44 @@ static interval narrow_interval(const argmax_matrix *m, int j, int32_t product, 
     return (interval){ middle - reach, middle + reach };
 }
 
-/* What is known of a row while its intervals are made narrow. */
+/* Of a row, while its intervals are made narrow. */
 typedef struct narrowing {
     rounded_row row; /* to multiply */
     tg_real low;     /* the highest lower end so far */
-    int count;
+    int count;       /* narrow intervals */
+    int left;        /* columns whose narrow interval reaches as high as `low`, if not too many */
+    bool too_many;
+    int column[MOST_LEFT];
+    tg_real upper[MOST_LEFT];
 } narrowing;
+
+static void leave_out(narrowing *it)
+{
+    int left = 0;
+    for (int i = 0; i < it->left; i++)
+        if (it->upper[i] >= it->low) it->column[left] = it->column[i], it->upper[left++] = it->upper[i];
+    it->left = left;
+}
+
+static void keep(narrowing *it, int column, tg_real upper)
+{
+    if (it->left == MOST_LEFT) leave_out(it);
+    it->too_many = it->left == MOST_LEFT;
+    if (!it->too_many) it->column[it->left] = column, it->upper[it->left++] = upper;
+}
 
 /* Makes some intervals narrow. */
 static void narrow_some(const search *s, int r, int n, const int column[], narrowing *it)
 {
     const argmax_matrix *m = s->m;
-    tg_real *upper = s->upper + at(r, m->n);
     int32_t product[COLUMNS];
     tg__simd()->argmax->dots(m->narrow.k, s->x + at(r, m->narrow.k), m->narrow.q, n, column, product);
     for (int i = 0; i < n; i++) {
         const interval known = narrow_interval(m, column[i], product[i], &it->row);
         if (known.low > it->low) it->low = known.low;
-        if (known.high < upper[column[i]]) upper[column[i]] = known.high;
+        if (known.high >= it->low && !it->too_many) keep(it, column[i], known.high);
     }
     it->count += n;
-}
-
-/* The interval that reaches highest. */
-static void begin(const search *s, int r, narrowing *it)
-{
-    const argmax_table *simd = tg__simd()->argmax;
-    const int n = s->m->n;
-    const tg_real *upper = s->upper + at(r, n), most = simd->largest(n, upper);
-    int column[COLUMNS], found = 0;
-    for (int j = 0; !found && j < n; j += COLUMNS)
-        found = simd->columns_at_least(j, n - j < COLUMNS ? n : j + COLUMNS, upper, most, column);
-    assert(found);
-    it->low = -INFINITY;
-    narrow_some(s, r, 1, column, it);
 }
 
 /* Those of columns first ... end-1, at most COLUMNS, that reach as high as the highest lower end. */
@@ -274,56 +278,56 @@ static tg_real exact_number(const search *s, int r, int j)
                                      m->columns + at(j, m->stride), m->narrow.bias[j]);
 }
 
-/* The best of the columns that reach as high as that. */
-static void decide(const search *s, int r, tg_real low)
+/* The best of those that are left, which are in order. */
+static void decide(const search *s, int r, const narrowing *it)
 {
-    const int n = s->m->n;
-    const argmax_table *simd = tg__simd()->argmax;
-    const tg_real *upper = s->upper + at(r, n);
-    int column[MOST_LEFT + COLUMNS], left = 0;
-    for (int j = 0; j < n && left <= MOST_LEFT; j += COLUMNS)
-        left += simd->columns_at_least(j, n - j < COLUMNS ? n : j + COLUMNS, upper, low, column + left);
-    s->left[r] = left;
-    if (!left || left > MOST_LEFT) return;
-    s->best[r] = column[0];
-    if (left == 1) return;
-    tg_real most = exact_number(s, r, column[0]);
-    for (int i = 1; i < left; i++) {
-        const tg_real y = exact_number(s, r, column[i]);
-        if (y > most) s->best[r] = column[i], most = y;
+    s->best[r] = it->column[0];
+    if (it->left == 1) return;
+    tg_real most = exact_number(s, r, it->column[0]);
+    for (int i = 1; i < it->left; i++) {
+        const tg_real y = exact_number(s, r, it->column[i]);
+        if (y > most) s->best[r] = it->column[i], most = y;
     }
 }
 
-/* AT_ONCE rows, so that what is known of them stays in the cache. */
+/* ARGMAX_ROWS rows, so that what is known of them stays in the cache. */
 static void search_piece(void *argument, int piece)
 {
     const search *s = argument;
     const argmax_matrix *m = s->m;
-    const int first = piece * AT_ONCE, rows = s->rows - first < AT_ONCE ? s->rows - first : AT_ONCE, d = m->d;
+    const int first = piece * ARGMAX_ROWS,
+              rows = s->rows - first < ARGMAX_ROWS ? s->rows - first : ARGMAX_ROWS, d = m->d;
     uint8_t *x = s->x + at(first, m->narrow.k), *y = s->y + at(first, m->wide.k);
-    rounded_row wide_row[AT_ONCE];
-    narrowing it[AT_ONCE] = { 0 };
+    rounded_row wide_row[ARGMAX_ROWS];
+    narrowing it[ARGMAX_ROWS];
+    int highest[ARGMAX_ROWS];
     bool finite = true;
     for (int i = 0; i < rows; i++) {
         const tg_real *from = s->A + at(first + i, s->stride), *a = s->a ? s->a + at(first + i, d) : from;
         const rounded_row whole = round_row(m->k, m->narrow.k, from, x + at(i, m->narrow.k));
         rounded_row few = round_row(d, m->wide.k, a, y + at(i, m->wide.k));
         if (s->a) few.rest = rest(m->k, d, whole.length, few.length);
-        it[i].row = to_multiply(m->k, whole);
+        it[i].row = to_multiply(m->k, whole), it[i].low = -INFINITY;
+        it[i].count = it[i].left = 0, it[i].too_many = false;
         wide_row[i] = to_multiply(d, few);
         finite &= it[i].row.length <= most_length;
         s->left[first + i] = 0;
     }
     if (!finite) return;
     tg_real *upper = s->upper + at(first, m->n);
-    tg__simd()->argmax->upper_ends(&m->wide, m->n, rows, y, wide_row, upper, (size_t)m->n);
-    for (int i = 0; i < rows; i++) begin(s, first + i, &it[i]);
+    tg__simd()->argmax->upper_ends(&m->wide, m->n, rows, y, wide_row, upper, (size_t)m->n, highest);
+    for (int i = 0; i < rows; i++) {
+        narrow_some(s, first + i, 1, &highest[i], &it[i]); /* for its lower end, to begin with */
+        it[i].left = 0;
+    }
     for (int j = 0; j < m->n; j += COLUMNS)
         for (int i = 0; i < rows; i++)
             narrow(s, first + i, j, m->n - j < COLUMNS ? m->n : j + COLUMNS, &it[i]);
     for (int i = 0; i < rows; i++) {
+        leave_out(&it[i]);
         s->narrowed[first + i] = it[i].count;
-        decide(s, first + i, it[i].low);
+        s->left[first + i] = it[i].too_many ? 0 : it[i].left;
+        if (s->left[first + i]) decide(s, first + i, &it[i]);
     }
 }
 
@@ -332,7 +336,7 @@ static bool was_worth_it(const search *s)
 {
     int64_t left = 0, narrowed = 0;
     for (int r = 0; r < s->rows; r++) {
-        if (!s->left[r] || s->left[r] > MOST_LEFT) return false;
+        if (!s->left[r]) return false;
         left += s->left[r];
         narrowed += s->narrowed[r];
     }
@@ -354,6 +358,6 @@ bool tg__argmax(tg_context *cx, const argmax_matrix *m, int rows, const tg_real 
     s.narrowed = s.left + rows;
     if (a) tg__matrix_product_all(cx, &m->directions, rows, A, A_stride, NULL, a, m->d);
     s.a = a;
-    tg__team_run(cx, tg__pieces(rows, AT_ONCE), search_piece, &s);
+    tg__team_run(cx, tg__pieces(rows, ARGMAX_ROWS), search_piece, &s);
     return was_worth_it(&s);
 }

@@ -44,7 +44,7 @@ argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const t
                                 const tg_real *bias, int most, const int never[]);
 
 /* best[r] = the column of the largest number of row r of A (rows,k) op(B) + bias, the first of equal ones; by the team.
- * upper (rows,n): scratch, in which the upper ends are left. False: nothing was done, because a row is not finite or too
+ * upper (rows,n): scratch, in which the wide intervals' upper ends are left. False: nothing was done, because a row is not finite or too
  * many columns remain, as in a model that has learned nothing, where computing all is faster. */
 bool tg__argmax(tg_context *cx, const argmax_matrix *m, int rows, const tg_real *A, int A_stride,
                 tg_real *upper, int best[]);

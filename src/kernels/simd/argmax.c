@@ -86,8 +86,14 @@ INLINE vec upper_end(lanes c, const rounded_row *row, ivec product)
                          fma_(all(row->length), c.error, fma_(all(row->rest), c.rest, c.rounding)));
 }
 
+/* The highest upper end of each lane so far, and the first column of its vector. */
+typedef struct highest {
+    vec end;
+    ivec column;
+} highest;
+
 INLINE void tile(const int rows, const rounded_columns *w, int j, int n, const uint8_t *x,
-                 const rounded_row *row, tg_real *upper, size_t stride)
+                 const rounded_row *row, tg_real *upper, size_t stride, highest *most)
 {
     const int k = w->k;
     const int8_t *panel = w->q + (size_t)j * (size_t)k;
@@ -110,14 +116,29 @@ INLINE void tile(const int rows, const rounded_columns *w, int j, int n, const u
         const int left = n - j - v * VL;
         if (left <= 0) return;
 #pragma GCC unroll 8
-        for (int i = 0; i < rows; i++)
-            store(upper + (size_t)i * stride + j + v * VL, left, upper_end(c, &row[i], sum[i][v]));
+        for (int i = 0; i < rows; i++) {
+            const vec end = upper_end(c, &row[i], sum[i][v]);
+            const ivec higher = (ivec)(end > most[i].end);
+            store(upper + (size_t)i * stride + j + v * VL, left, end);
+            most[i].end = choose(higher, end, most[i].end);
+            most[i].column = (higher & ((ivec){ 0 } + (j + v * VL))) | (~higher & most[i].column);
+        }
     }
 }
 
-static void upper_ends(const rounded_columns *w, int n, int rows, const uint8_t *x, const rounded_row *row,
-                       tg_real *upper, size_t stride)
+static int highest_column(highest most)
 {
+    int best = 0;
+    for (int lane = 1; lane < VL; lane++)
+        if (most.end[lane] > most.end[best]) best = lane;
+    return most.column[best] + best;
+}
+
+static void upper_ends(const rounded_columns *w, int n, int rows, const uint8_t *x, const rounded_row *row,
+                       tg_real *upper, size_t stride, int column[])
+{
+    highest most[ARGMAX_ROWS];
+    for (int i = 0; i < rows; i++) most[i] = (highest){ all(-INFINITY), { 0 } };
     for (int j = 0; j < n; j += WIDTH)
         for (int i = 0, height; i < rows; i += height) {
             const uint8_t *xi = x + (size_t)i * (size_t)w->k;
@@ -125,12 +146,13 @@ static void upper_ends(const rounded_columns *w, int n, int rows, const uint8_t 
             const int left = rows - i;
             height = left >= TILE ? TILE : left >= 4 ? 4 : left >= 2 ? 2 : 1;
             switch (height) {
-            case 1: tile(1, w, j, n, xi, row + i, to, stride); break;
-            case 2: tile(2, w, j, n, xi, row + i, to, stride); break;
-            case 4: tile(4, w, j, n, xi, row + i, to, stride); break;
-            default: tile(TILE, w, j, n, xi, row + i, to, stride);
+            case 1: tile(1, w, j, n, xi, row + i, to, stride, most + i); break;
+            case 2: tile(2, w, j, n, xi, row + i, to, stride, most + i); break;
+            case 4: tile(4, w, j, n, xi, row + i, to, stride, most + i); break;
+            default: tile(TILE, w, j, n, xi, row + i, to, stride, most + i);
             }
         }
+    for (int i = 0; i < rows; i++) column[i] = highest_column(most[i]);
 }
 
 /* As many chains of products as hide how long one takes. */
@@ -187,20 +209,6 @@ static int columns_at_least(int first, int end, const tg_real *x, tg_real least,
     return n;
 }
 
-static tg_real largest(int n, const tg_real *x)
-{
-    vec most = all(-INFINITY);
-    int j = 0;
-    for (; j + VL <= n; j += VL) {
-        const vec v = load(x + j, VL);
-        most = choose(v > most, v, most);
-    }
-    tg_real all = -INFINITY;
-    for (int lane = 0; lane < VL; lane++) all = most[lane] > all ? most[lane] : all;
-    for (; j < n; j++) all = x[j] > all ? x[j] : all;
-    return all;
-}
-
 static void copy_columns(int k, int n, const tg_real *B, size_t stride, tg_real *columns)
 {
     for (int j = 0; j < n; j += VL)
@@ -255,9 +263,8 @@ static tg_real chain(int k, int depth, const tg_real *x, const tg_real *w, tg_re
     return all;
 }
 
-const argmax_table NAME(SIMD) = { WIDTH,   DEEP,         ZERO,      upper_ends,
-                                  dots,    copy_columns, round_row, columns_at_least,
-                                  largest, chain };
+const argmax_table
+    NAME(SIMD) = { WIDTH, DEEP, ZERO, upper_ends, dots, copy_columns, round_row, columns_at_least, chain };
 
 #else
 

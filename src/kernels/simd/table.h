@@ -17,11 +17,12 @@ typedef struct rounded_columns {
     const tg_real *scale, *length, *error, *rest, *bias;
 } rounded_columns;
 
+enum { ARGMAX_ROWS = 8 };
 typedef struct argmax_table {
     int width, deep, zero; /* columns of a panel; ...; 0, 0, 0: there is none */
-    /* upper (rows,n), the upper ends of columns in panels; x (rows,k): p + zero */
+    /* upper (rows,n), the upper ends of columns in panels, and the column of each row's highest; at most ARGMAX_ROWS rows. x (rows,k): p + zero */
     void (*upper_ends)(const rounded_columns *w, int n, int rows, const uint8_t *x, const rounded_row *row,
-                       tg_real *upper, size_t stride);
+                       tg_real *upper, size_t stride, int highest[]);
     /* product[i] = (p + zero) q of column[i], with the k numbers of a column side by side */
     void (*dots)(int k, const uint8_t *x, const int8_t *q, int n, const int column[], int32_t product[]);
     /* columns (n,k) <- the transpose of B (k,n), n at most width */
@@ -29,7 +30,6 @@ typedef struct argmax_table {
     rounded_row (*round_row)(int n, const tg_real *x, int8_t *q);
     /* column: which of x[first..end-1] are at least so much; returns how many */
     int (*columns_at_least)(int first, int end, const tg_real *x, tg_real least, int column[]);
-    tg_real (*largest)(int n, const tg_real *x);
     /* bias + x w, as panel_product computes it; depth: that of simd_table */
     tg_real (*chain)(int k, int depth, const tg_real *x, const tg_real *w, tg_real bias);
 } argmax_table;
