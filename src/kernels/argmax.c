@@ -177,7 +177,7 @@ argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const t
 
 /* ---- rows ---- */
 
-enum { COLUMNS = 64, MOST_LEFT = 256, FEW_LEFT = 48 };
+enum { COLUMNS = 32, MOST_LEFT = 256, FEW_LEFT = 48 };
 
 typedef struct search {
     const argmax_matrix *m;
@@ -271,22 +271,29 @@ static void narrow(const search *s, int r, int first, int end, narrowing *it)
     if (n) narrow_some(s, r, n, column, it);
 }
 
-static tg_real exact_number(const search *s, int r, int j)
+/* The numbers of n columns; where these are fewer than ARGMAX_CHAINS, the last is computed again. */
+static void exact_numbers(const search *s, int r, int n, const int column[], tg_real y[ARGMAX_CHAINS])
 {
     const argmax_matrix *m = s->m;
-    return tg__simd()->argmax->chain(m->k, tg__simd()->product->depth, s->A + at(r, s->stride),
-                                     m->columns + at(j, m->stride), m->narrow.bias[j]);
+    const tg_real *w[ARGMAX_CHAINS];
+    for (int i = 0; i < ARGMAX_CHAINS; i++) {
+        const int j = column[i < n ? i : n - 1];
+        w[i] = m->columns + at(j, m->stride);
+        y[i] = m->narrow.bias[j];
+    }
+    tg__simd()->argmax->chains(m->k, tg__simd()->product->depth, s->A + at(r, s->stride), w, y);
 }
 
 /* The best of those that are left, which are in order. */
 static void decide(const search *s, int r, const narrowing *it)
 {
+    tg_real most = -INFINITY, y[ARGMAX_CHAINS];
     s->best[r] = it->column[0];
-    if (it->left == 1) return;
-    tg_real most = exact_number(s, r, it->column[0]);
-    for (int i = 1; i < it->left; i++) {
-        const tg_real y = exact_number(s, r, it->column[i]);
-        if (y > most) s->best[r] = it->column[i], most = y;
+    for (int i = 0; i < it->left && it->left > 1; i += ARGMAX_CHAINS) {
+        const int n = it->left - i < ARGMAX_CHAINS ? it->left - i : ARGMAX_CHAINS;
+        exact_numbers(s, r, n, it->column + i, y);
+        for (int c = 0; c < n; c++)
+            if (y[c] > most) s->best[r] = it->column[i + c], most = y[c];
     }
 }
 

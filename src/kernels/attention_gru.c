@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/context.h"
 #include "core/team.h"
 #include "kernels/pointwise.h"
 
@@ -58,10 +59,19 @@ typedef struct sweep {
     gru_strips strips;
 } sweep;
 
+/* Forward no number depends on where rows are cut: one block for each worker reads the weights least often, but not so many
+ * rows that what is made of them leaves the cache. */
+static int forward_blocks(const tg_context *cx, int B)
+{
+    enum { MOST_ROWS = 128 };
+    const int least = tg__pieces(B, MOST_ROWS), most = tg__sweep_blocks(B);
+    return cx->threads < least ? least : cx->threads < most ? cx->threads : most;
+}
+
 static sweep sweep_of(tg_context *cx, const attention_gru *m, const attention_gru_run *r,
                       const attention_gru_backward *b)
 {
-    const int B = r->sequence->B, blocks = tg__sweep_blocks(B);
+    const int B = r->sequence->B, blocks = b ? tg__sweep_blocks(B) : forward_blocks(cx, B);
     return (sweep){ m, r, b, blocks, tg__gru_strips(cx, &m->cell, blocks, tg__pieces(B, blocks), 1) };
 }
 

@@ -30,16 +30,16 @@ static void project_out(int i, int k, tg_real *P, tg_real *c)
     tg__matmul_piece(NORMAL, NORMAL, 1, k, i, c, i, P, k, 1, x, k);
 }
 
-/* Gram and Schmidt, twice, because rounding leaves something at the first time. A row that lies in the span of those
- * before it becomes 0. */
-static void orthonormalize(int d, int k, tg_real *P, tg_real *c)
+/* Gram and Schmidt, at best twice, because rounding leaves something at the first time. A row that lies in the span of
+ * those before it becomes 0. */
+static void orthonormalize(int passes, int d, int k, tg_real *P, tg_real *c)
 {
     const double least = 1e-5; /* of a length: what is left is rounding errors */
     for (int i = 0; i < d; i++) {
         tg_real *x = P + at(i, k);
         const double before = length(k, x);
         scale(k, before > 0 ? 1 / before : 0, x);
-        for (int pass = 0; pass < 2 && i; pass++) project_out(i, k, P, c);
+        for (int pass = 0; pass < passes && i; pass++) project_out(i, k, P, c);
         const double left = length(k, x);
         scale(k, left > least ? 1 / left : 0, x);
     }
@@ -69,11 +69,10 @@ void tg__longest_directions(tg_context *cx, arena *room, int n, int k, const tg_
     tg__blas_one_thread(cx);
     for (int i = 0; i < d; i++)
         for (int p = 0; p < k; p++) P[at(i, k) + (size_t)p] = A[at(i * (m / d), stride) + (size_t)p];
-    orthonormalize(d, k, P, PP);
     for (int i = 0; i < ITERATIONS; i++) {
         tg__matmul(cx, NORMAL, TRANSPOSED, d, m, k, P, k, A, stride, NULL, 0, AP, m);
         tg__matmul(cx, NORMAL, NORMAL, d, k, m, AP, m, A, stride, NULL, 0, P, k);
-        orthonormalize(d, k, P, PP);
+        orthonormalize(i + 1, d, k, P, PP);
     }
     make_no_longer(d, k, P, PP);
 }

@@ -250,21 +250,22 @@ static rounded_row round_row(int n, const tg_real *x, int8_t *q)
     return (rounded_row){ scale, sqrtf(sums[0]), sqrtf(sums[1]), 0 };
 }
 
-/* As panel_product of kernels.c computes a number: one chain for each `depth` of k, added to the bias in order. */
-static tg_real chain(int k, int depth, const tg_real *x, const tg_real *w, tg_real bias)
+/* As panel_product computes a number: one chain for each `depth` of k, added to the bias in order. Several
+ * columns at a time, since a chain waits for each of its sums. */
+static void chains(int k, int depth, const tg_real *x, const tg_real *const w[ARGMAX_CHAINS],
+                   tg_real y[ARGMAX_CHAINS])
 {
-    tg_real all = bias;
     for (int p = 0; p < k;) {
-        tg_real sum = 0;
+        tg_real sum[ARGMAX_CHAINS] = { 0 };
         for (const int end = k - p < depth ? k : p + depth; p < end; p++)
-            sum = __builtin_fmaf(x[p], w[p], sum);
-        all += sum;
+#pragma GCC unroll 4
+            for (int i = 0; i < ARGMAX_CHAINS; i++) sum[i] = __builtin_fmaf(x[p], w[i][p], sum[i]);
+        for (int i = 0; i < ARGMAX_CHAINS; i++) y[i] += sum[i];
     }
-    return all;
 }
 
 const argmax_table
-    NAME(SIMD) = { WIDTH, DEEP, ZERO, upper_ends, dots, copy_columns, round_row, columns_at_least, chain };
+    NAME(SIMD) = { WIDTH, DEEP, ZERO, upper_ends, dots, copy_columns, round_row, columns_at_least, chains };
 
 #else
 

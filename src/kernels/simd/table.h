@@ -17,7 +17,7 @@ typedef struct rounded_columns {
     const tg_real *scale, *length, *error, *rest, *bias;
 } rounded_columns;
 
-enum { ARGMAX_ROWS = 8 };
+enum { ARGMAX_ROWS = 8, ARGMAX_CHAINS = 4 };
 typedef struct argmax_table {
     int width, deep, zero; /* columns of a panel; ...; 0, 0, 0: there is none */
     /* upper (rows,n), the upper ends of columns in panels, and the column of each row's highest; at most ARGMAX_ROWS rows. x (rows,k): p + zero */
@@ -30,8 +30,9 @@ typedef struct argmax_table {
     rounded_row (*round_row)(int n, const tg_real *x, int8_t *q);
     /* column: which of x[first..end-1] are at least so much; returns how many */
     int (*columns_at_least)(int first, int end, const tg_real *x, tg_real least, int column[]);
-    /* bias + x w, as panel_product computes it; depth: that of simd_table */
-    tg_real (*chain)(int k, int depth, const tg_real *x, const tg_real *w, tg_real bias);
+    /* y[i] += x w[i], as panel_product computes it; depth: its own */
+    void (*chains)(int k, int depth, const tg_real *x, const tg_real *const w[ARGMAX_CHAINS],
+                   tg_real y[ARGMAX_CHAINS]);
 } argmax_table;
 extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512, tg__argmax_avx512vnni;
 
