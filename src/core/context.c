@@ -2,6 +2,7 @@
 #include "core/context.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,6 +89,37 @@ tg_context *tg_context_new_for(const tg_context_config *config, size_t real_byte
             "%zu: take libtidegate for float, libtidegate-double with TG_DOUBLE=1",
             real_bytes, sizeof(tg_real));
     return cx;
+}
+
+/* ---- for workers ---- */
+
+static pthread_mutex_t allocator = PTHREAD_MUTEX_INITIALIZER;
+
+static void *allocate_in_turn(void *user, size_t bytes)
+{
+    const tg_context *cx = user;
+    pthread_mutex_lock(&allocator);
+    void *block = cx->config.allocate(cx->config.allocator_user, bytes);
+    pthread_mutex_unlock(&allocator);
+    return block;
+}
+
+static void release_in_turn(void *user, void *block)
+{
+    const tg_context *cx = user;
+    pthread_mutex_lock(&allocator);
+    cx->config.release(cx->config.allocator_user, block);
+    pthread_mutex_unlock(&allocator);
+}
+
+tg_context *tg__context_of_worker(tg_context *cx)
+{
+    tg_context_config c = cx->config;
+    c.threads = 1;
+    c.log = NULL; /* called by the caller's thread alone */
+    if (c.allocate != standard_allocate)
+        c.allocate = allocate_in_turn, c.release = release_in_turn, c.allocator_user = cx;
+    return tg_context_new_for(&c, sizeof(tg_real));
 }
 
 void tg_context_free(tg_context *cx)

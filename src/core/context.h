@@ -55,6 +55,10 @@ struct tg_context {
 /* The context that could not be made: always in error, owns nothing. */
 extern tg_context tg__context_nil;
 
+/* A context of one thread with the settings of cx, for a worker of cx to use while others use theirs. Its memory comes from
+ * cx's allocator, which is called by one of them at a time. To be freed before cx. In error: out of memory. */
+tg_context *tg__context_of_worker(tg_context *cx);
+
 /* Calls function(object) when the context is freed, last registered first. */
 void tg__context_on_free(tg_context *cx, void (*function)(void *), void *object);
 

@@ -167,7 +167,8 @@ static tg_status bad_number(const search *s, int t, int r, const char *what, int
     int b = 0;
     while (!(s->now.count[b] && r < s->now.first[b] + s->now.count[b])) b++;
     return tg_context_note(s->cx, TG_ERR_NUMBER, "%s: sentence %d, hypothesis %d, word %d: %s %d",
-                           s->task->who, b, r - s->now.first[b], t, what, which);
+                           s->task->who, s->task->number ? s->task->number[b] : b, r - s->now.first[b], t,
+                           what, which);
 }
 
 /* attention (n,S): looked at, kept, and added to the coverage. */

@@ -36,6 +36,7 @@ typedef struct beam_task {
     const int *source_lengths; /* (B), in 1..S, </s> included */
     const int *max_length;     /* (B), at least 1: tokens of each result; NULL: as the config says */
     bool keep_attention;       /* wanted in the results */
+    const int *number;         /* (B): of each sentence, for messages about it; NULL: its place */
 
     /* For tests. A hypothesis that cannot matter any more is dropped at once, which saves rows; true: not
      * before all hypotheses of the sentence are such. The results are the same: the better log P has the

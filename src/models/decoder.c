@@ -33,9 +33,8 @@ struct decoder_weights {
     tg_encoder_decoder *m;
     attention_gru attends;
     word_products met;
-    matrix W_x, readout,
-        output;          /* W_x: the rows of x; output: without panels as long as nobody asks for logits */
-    argmax_matrix words; /* the output layer, rounded; or not usable */
+    matrix W_x, readout, output; /* W_x: the rows of x; output: without panels as long as words will do */
+    argmax_matrix words;         /* the output layer, rounded; or not usable */
 };
 
 struct decoder {
@@ -118,7 +117,20 @@ decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
     if (m->attends && m->config.layers == 1) take_word_products(w);
     if (words_of >= WORTH_ROUNDING)
         w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN });
+    if (!w->words.columns && !pack_output(w)) return NULL;
     return a->cx->status ? NULL : w;
+}
+
+decoder_weights *tg__decoder_share(const decoder_weights *w, tg_encoder_decoder *m)
+{
+    tg__arena_reset(&m->packed);
+    decoder_weights *own = tg__arena_take(&m->packed, sizeof *own);
+    if (!own) return NULL;
+    *own = *w;
+    own->m = m;
+    own->met = (word_products){ 0 }; /* each worker meets words of its own */
+    if (w->met.most) take_word_products(own);
+    return m->packed.cx->status ? NULL : own;
 }
 
 /* ---- begun ---- */

@@ -10,6 +10,10 @@
 typedef struct decoder_weights decoder_weights;
 decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of);
 
+/* The same for a model that has the same parameters (tg__encoder_decoder_of_worker), which uses what w has packed, while w
+ * lives and nobody packs anew. NULL: that model's context is in error. */
+decoder_weights *tg__decoder_share(const decoder_weights *w, tg_encoder_decoder *m);
+
 /* Reads the sources, (S,B) with lengths (B); each step then has at most most_rows >= B rows. Lives on the model's tape
  * `kept`, until the next. t is begun anew at each step. NULL: the context is in error, or w is NULL. */
 typedef struct decoder decoder;

@@ -137,7 +137,14 @@ static void make_decoder(tg_encoder_decoder *m, tg_params *ps)
                               &(tg_linear_config){ .tied = c->tying ? m->target_embedding : NULL });
 }
 
-static void free_packed(void *packed) { tg__arena_free(packed); }
+static void free_rest(void *model)
+{
+    tg_encoder_decoder *m = model;
+    for (int i = 0; i < m->workers; i++)
+        if (m->of_worker[i]) tg_context_free(m->of_worker[i]->ps->cx);
+    tg__release(m->ps->cx, m->of_worker);
+    tg__arena_free(&m->packed);
+}
 
 tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decoder_config *config)
 {
@@ -151,10 +158,35 @@ tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decod
         .ps = ps, .config = c, .kept = tg_tape_new(ps->cx), .own = tg_tape_new(ps->cx)
     };
     tg__arena_init(&m->packed, ps->cx);
-    tg__context_on_free(ps->cx, free_packed, &m->packed);
+    tg__context_on_free(ps->cx, free_rest, m);
     make_encoder(m, ps);
     make_decoder(m, ps);
     return m;
+}
+
+static bool has_room_for_worker(tg_encoder_decoder *m, int worker)
+{
+    tg_context *cx = m->ps->cx;
+    if (worker < m->workers) return true;
+    const int workers = worker + 1 > cx->threads ? worker + 1 : cx->threads;
+    tg_encoder_decoder **room = tg__allocate(cx, (size_t)workers * sizeof(tg_encoder_decoder *));
+    if (!room) return false;
+    for (int i = 0; i < m->workers; i++) room[i] = m->of_worker[i];
+    tg__release(cx, m->of_worker);
+    m->of_worker = room;
+    m->workers = workers;
+    return true;
+}
+
+tg_encoder_decoder *tg__encoder_decoder_of_worker(tg_encoder_decoder *m, int worker)
+{
+    if (!has_room_for_worker(m, worker)) return NULL;
+    if (m->of_worker[worker]) return m->of_worker[worker];
+    tg_context *own = tg__context_of_worker(m->ps->cx);
+    tg_encoder_decoder *made = tg_encoder_decoder_new(tg_params_share(own, m->ps), &m->config);
+    if (tg_context_ok(own) && tg__params_freeze(made->ps)) return m->of_worker[worker] = made;
+    tg_context_free(own);
+    return NULL;
 }
 
 /* ---- the equations ---- */

@@ -19,6 +19,8 @@ struct tg_encoder_decoder {
     tg_attention_rnn *attends; /* its last layer; NULL: no attention */
     tg_linear *readout;        /* NULL: none, or within `attends` */
     tg_linear *output;
+    tg_encoder_decoder **of_worker; /* (workers): each NULL until it is needed */
+    int workers;
     arena packed;  /* the weights as decoding multiplies with them */
     tg_tape *kept; /* what decoding carries from step to step */
     tg_tape *own;  /* for callers that have none */
@@ -29,6 +31,11 @@ struct tg_encoder_decoder {
 typedef tg_status encoder_decoder_report(tg_context *cx, tg_status status, const char *format, ...);
 tg_status tg__encoder_decoder_settle(tg_context *cx, encoder_decoder_report *report, tg_status status,
                                      const char *who, tg_encoder_decoder_config *c);
+
+/* The model as one of the context's workers may use it while others use theirs: the same parameters, but a context of one
+ * thread, tapes and room of its own. worker: from 0. Made at the first call, and lives with the model. Not to be called
+ * by a worker. NULL: there is no memory for it, which the context does not mind. */
+tg_encoder_decoder *tg__encoder_decoder_of_worker(tg_encoder_decoder *m, int worker);
 
 /* What the encoder makes of a batch. */
 typedef struct encoded {

@@ -3,9 +3,11 @@
  * Sentences are put in order of length and cut into batches, so that little of a batch is padding; each has an output limit
  * of its own, so that company changes nothing. */
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/team.h"
 #include "data/data.h"
 #include "models/beam.h"
 #include "models/decoder.h"
@@ -87,12 +89,22 @@ static int most_attended(const tg_real *attention, int n)
     return best;
 }
 
+typedef struct inputs { /* of a batch */
+    int *source;        /* (S,B): tokens, </s>, <pad> */
+    int *lengths;       /* (B), </s> included */
+    int *max_length;    /* (B) */
+    int *number;        /* (B): of each sentence in the input */
+} inputs;
+
 typedef struct batch {
     tg_translator *tr;
-    decoder_weights *weights;
-    const sentence *x; /* (B) */
+    const tg_decoding_config *config;
+    const sentence *x; /* (B) by rising length, none empty */
     int B, S;
-    bool keep_unknown;
+    inputs in;
+    beam_results found;
+    tg_context *by; /* whose context tells about status; NULL: nobody has searched yet */
+    tg_status status;
     char **source; /* of the sentence at hand: its tokens */
 } batch;
 
@@ -108,7 +120,7 @@ static bool token_texts(const batch *k, int b, const beam_hypothesis *h, const c
     for (int pass = 0; pass < 2; pass++) { /* measure, then store */
         for (int t = 0; t < h->length; t++) {
             token[t] = tg_vocabulary_token(k->tr->target, h->ids[t]);
-            if (h->ids[t] != TG_UNKNOWN || k->keep_unknown || !h->attention) continue;
+            if (h->ids[t] != TG_UNKNOWN || k->config->keep_unknown || !h->attention) continue;
             const int s = most_attended(h->attention + (size_t)t * (size_t)k->S, n);
             char *to = pass ? *words + used : NULL;
             const size_t bytes = tg_tokenizer_word(tokenizer, n, source, s, to, pass ? room - used : 0) + 1;
@@ -166,7 +178,7 @@ static bool translation_of(const batch *k, int b, const beam_hypothesis *h, tg_t
 }
 
 /* All that was found for sentence b. */
-static tg_status take_results(batch *k, int b, const beam_results *found, tg_translation *best)
+static tg_status take_results(batch *k, int b, tg_translation *best)
 {
     tg_context *cx = k->tr->params->cx;
     const sentence *x = &k->x[b];
@@ -178,8 +190,8 @@ static tg_status take_results(batch *k, int b, const beam_results *found, tg_tra
         memcpy(k->source, split, (size_t)x->tokens * sizeof *split);
         k->source[x->tokens] = (char *)(uintptr_t)tg_vocabulary_token(k->tr->source, TG_END);
     }
-    for (int i = 0; well && i < found->count[b]; i++)
-        well = translation_of(k, b, &found->best[b][i], &best[i]);
+    for (int i = 0; well && i < k->found.count[b]; i++)
+        well = translation_of(k, b, &k->found.best[b][i], &best[i]);
     free(k->source);
     free(split);
     if (well) return TG_OK;
@@ -190,26 +202,22 @@ static tg_status take_results(batch *k, int b, const beam_results *found, tg_tra
 
 /* ---- between them ---- */
 
-typedef struct inputs { /* of a batch */
-    int *source;        /* (S,B): tokens, </s>, <pad> */
-    int *lengths;       /* (B), </s> included */
-    int *max_length;    /* (B) */
-} inputs;
-
-static tg_status take_inputs(const batch *k, const tg_decoding_config *config, inputs *in)
+static tg_status take_inputs(batch *k)
 {
     const size_t rows = (size_t)k->B, S = (size_t)k->S;
-    int *room = tg__allocate(k->tr->params->cx, tg__bytes(rows * S + 2 * rows + S, sizeof *room));
+    int *room = tg__allocate(k->tr->params->cx, tg__bytes(rows * S + 3 * rows + S, sizeof *room));
     if (!room) return TG_ERR_MEMORY;
-    *in = (inputs){ room, room + rows * S, room + rows * S + rows };
-    int *ids = in->max_length + rows;
+    const inputs in = { room, room + rows * S, room + rows * S + rows, room + rows * S + 2 * rows };
+    int *ids = in.number + rows;
     for (int b = 0; b < k->B; b++) {
         const int n = k->x[b].tokens;
         tg_vocabulary_encode(k->tr->source, k->x[b].text, ids, n);
-        for (int s = 0; s < k->S; s++) in->source[s * k->B + b] = s < n ? ids[s] : s == n ? TG_END : TG_PAD;
-        in->lengths[b] = n + 1;
-        in->max_length[b] = config->max_length ? config->max_length : 2 * n + 10;
+        for (int s = 0; s < k->S; s++) in.source[s * k->B + b] = s < n ? ids[s] : s == n ? TG_END : TG_PAD;
+        in.lengths[b] = n + 1;
+        in.number[b] = k->x[b].index;
+        in.max_length[b] = k->config->max_length ? k->config->max_length : 2 * n + 10;
     }
+    k->in = in;
     return TG_OK;
 }
 
@@ -225,43 +233,112 @@ static tg_status step_best(void *user, int n, const int from[], const int word[]
     return tg__decoder_step_words(user, n, from, word, best, attention);
 }
 
-/* x: B sentences by rising length, none empty. */
-static tg_status search_batch(batch *k, const tg_decoding_config *config, int nbest, tg_translation best[])
+/* From the inputs to what is found, with m: the translator's model, or a worker's. */
+static void search_batch(batch *k, tg_encoder_decoder *m, decoder_weights *weights)
 {
-    tg_encoder_decoder *m = k->tr->model;
-    tg_context *cx = k->tr->params->cx;
-    const int beam = config->beam ? config->beam : 1;
-    inputs in = { 0 };
-    beam_results found;
-    tg_status s = take_inputs(k, config, &in);
-    if (s) return s;
-    decoder *d = cx->status
-                     ? NULL
-                     : tg__decoder_begin(k->weights, m->own, k->S, k->B, in.source, in.lengths, k->B * beam);
+    tg_context *cx = m->ps->cx;
+    const int beam = k->config->beam ? k->config->beam : 1;
+    k->by = cx;
+    decoder *d =
+        cx->status ? NULL
+                   : tg__decoder_begin(weights, m->own, k->S, k->B, k->in.source, k->in.lengths, k->B * beam);
     const beam_model model = {
         .user = d, .V = m->config.target_vocabulary, .step = step, .step_best = step_best
     };
-    const double attention = (double)k->B * beam * in.max_length[k->B - 1] * k->S;
+    const double attention = (double)k->B * beam * k->in.max_length[k->B - 1] * k->S;
     const beam_task task = { .who = "tg_translator_search",
                              .B = k->B,
                              .S = k->S,
-                             .source_lengths = in.lengths,
-                             .max_length = in.max_length,
+                             .source_lengths = k->in.lengths,
+                             .max_length = k->in.max_length,
+                             .number = k->in.number,
                              .keep_attention = m->attends && attention <= most_attention };
-    s = d ? tg__beam_search(cx, &model, config, &task, &found) : tg__status_taken(cx);
-    for (int b = 0; b < k->B && !s; b++)
-        s = take_results(k, b, &found, best + (size_t)k->x[b].index * (size_t)nbest);
-    if (d) tg__beam_results_free(&found);
-    tg__release(cx, in.source);
-    return s;
+    k->status = d ? tg__beam_search(cx, &model, k->config, &task, &k->found) : tg__status_taken(cx);
 }
 
-/* So many that a step is worth its while, and that memory is bounded. */
-static int batch_size(const sentence *x, int n, const tg_decoding_config *config)
+/* ---- several batches ---- */
+
+enum { MOST_BATCHES = 64 }; /* so that what is found, and not yet text, is bounded */
+
+typedef struct search {
+    tg_translator *tr;
+    decoder_weights *weights;
+    batch batch[MOST_BATCHES];
+    int batches;
+    atomic_int left; /* of them to be searched: the last one next, which takes longest */
+    tg_encoder_decoder *model[TEAM_PIECES]; /* of each worker */
+} search;
+
+/* Batch after batch, until there are none left, or one fails. */
+static void search_batches(void *argument, int worker)
 {
-    const int beam = config->beam ? config->beam : 1;
-    int B = MOST_ROWS / beam < 1 ? 1 : MOST_ROWS / beam;
-    if (B > MOST_SENTENCES) B = MOST_SENTENCES;
+    search *s = argument;
+    tg_encoder_decoder *m = s->model[worker];
+    decoder_weights *weights = s->weights;
+    if (m != s->tr->model) {
+        tg_context_clear(m->ps->cx); /* of what happened last time */
+        weights = tg__decoder_share(weights, m);
+    }
+    for (int k; (k = atomic_fetch_sub(&s->left, 1) - 1) >= 0;) {
+        search_batch(&s->batch[k], m, weights);
+        if (s->batch[k].status) break;
+    }
+}
+
+/* The workers' models. Where each worker would have but one batch, they better share the steps of all: then there is one model,
+ * the translator's. */
+static int take_models(search *s)
+{
+    const int threads = s->tr->params->cx->threads,
+              workers = s->batches < 2 * threads || threads > TEAM_PIECES ? 1 : threads;
+    for (int k = 0; k < workers && workers > 1; k++)
+        if (!(s->model[k] = tg__encoder_decoder_of_worker(s->tr->model, k))) {
+            s->model[0] = s->tr->model;
+            return 1;
+        }
+    if (workers == 1) s->model[0] = s->tr->model;
+    return workers;
+}
+
+/* The sentence about it goes to the translator's context. */
+static tg_status take_status(const batch *k)
+{
+    tg_context *cx = k->tr->params->cx;
+    if (!k->status || k->by == cx) return k->status;
+    return tg_context_note(cx, k->status, "%s", tg_context_message(k->by));
+}
+
+static tg_status search_all(search *s, int nbest, tg_translation best[])
+{
+    tg_context *cx = s->tr->params->cx;
+    tg_status status = TG_OK;
+    for (int k = 0; k < s->batches && !status; k++) status = take_inputs(&s->batch[k]);
+    if (!status) {
+        const int workers = take_models(s);
+        atomic_store(&s->left, s->batches);
+        tg__team_run(cx, workers, search_batches, s);
+    }
+    /* the last of those that failed: those after it have been searched before, by whomever */
+    for (int k = s->batches - 1; k >= 0 && !status; k--) status = take_status(&s->batch[k]);
+    for (int k = 0; k < s->batches; k++) {
+        batch *one = &s->batch[k];
+        for (int b = 0; b < one->B && !status; b++)
+            status = take_results(one, b, best + (size_t)one->x[b].index * (size_t)nbest);
+        if (one->found.memory.cx) tg__beam_results_free(&one->found);
+        tg__release(cx, one->in.source);
+    }
+    return status;
+}
+
+/* Of all n: so many that a step is worth its while, that memory is bounded, and that there are batches for several workers.
+ * Not a function of how many these are: where OpenBLAS multiplies, bits may depend on it. */
+static int batch_size(const sentence *x, int n, int all, const tg_decoding_config *config)
+{
+    enum { FEW_SENTENCES = 64, BATCHES = 8 };
+    const int beam = config->beam ? config->beam : 1, rows = MOST_ROWS / beam < 1 ? 1 : MOST_ROWS / beam,
+              share = all / BATCHES < FEW_SENTENCES ? FEW_SENTENCES : tg__pieces(all, BATCHES);
+    int B = rows < MOST_SENTENCES ? rows : MOST_SENTENCES;
+    if (B > share) B = share;
     if (B > n) B = n;
     for (; B > 1; B--) {
         const double S = x[B - 1].tokens + 1, T = config->max_length ? config->max_length : 2 * S + 10;
@@ -273,30 +350,34 @@ static int batch_size(const sentence *x, int n, const tg_decoding_config *config
 static tg_status search_sorted(tg_translator *tr, int n, const sentence *x, const tg_decoding_config *config,
                                int nbest, tg_translation best[])
 {
+    tg_context *cx = tr->params->cx;
     int k = 0;
-    tg_status s = TG_OK;
     for (; k < n && !x[k].tokens; k++) {
         tg_translation *y = best + (size_t)x[k].index * (size_t)nbest;
         *y = (tg_translation){ .text = calloc(1, 1),
                                .source = copy_texts(0, NULL),
                                .target = copy_texts(0, NULL) };
         if (!y->text || !y->source || !y->target)
-            return tg_context_note(tr->params->cx, TG_ERR_MEMORY, "out of memory: an empty translation");
+            return tg_context_note(cx, TG_ERR_MEMORY, "out of memory: an empty translation");
     }
-    decoder_weights *weights =
-        k < n ? tg__decoder_pack(tr->model, config->unscored && config->beam < 2 ? n - k : 0) : NULL;
-    while (k < n && !s) {
-        const int B = batch_size(x + k, n - k, config);
-        batch one = { .tr = tr,
-                      .weights = weights,
-                      .x = x + k,
-                      .B = B,
-                      .S = x[k + B - 1].tokens + 1,
-                      .keep_unknown = config->keep_unknown };
-        s = search_batch(&one, config, nbest, best);
-        k += B;
+    if (k == n) return TG_OK;
+    search *s = tg__allocate(cx, sizeof *s);
+    if (!s) return TG_ERR_MEMORY;
+    s->tr = tr;
+    s->weights = tg__decoder_pack(tr->model, config->unscored && config->beam < 2 ? n - k : 0);
+    tg_status status = s->weights ? TG_OK : tg__status_taken(cx);
+    const int all = n - k;
+    while (k < n && !status) {
+        for (s->batches = 0; k < n && s->batches < MOST_BATCHES; s->batches++) {
+            const int B = batch_size(x + k, n - k, all, config);
+            s->batch[s->batches] =
+                (batch){ .tr = tr, .config = config, .x = x + k, .B = B, .S = x[k + B - 1].tokens + 1 };
+            k += B;
+        }
+        status = search_all(s, nbest, best);
     }
-    return s;
+    tg__release(cx, s);
+    return status;
 }
 
 tg_status tg_translator_search(tg_translator *tr, int n, const char *const text[],
