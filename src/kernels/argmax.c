@@ -177,7 +177,7 @@ argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const t
 
 /* ---- rows ---- */
 
-enum { COLUMNS = 32, MOST_LEFT = 256, FEW_LEFT = 48 };
+enum { COLUMNS = 32, MANY_COLUMNS = 16 * COLUMNS, MOST_LEFT = 256, FEW_LEFT = 48 };
 
 typedef struct search {
     const argmax_matrix *m;
@@ -262,13 +262,26 @@ static void narrow_some(const search *s, int r, int n, const int column[], narro
     it->count += n;
 }
 
-/* Those of columns first ... end-1, at most COLUMNS, that reach as high as the highest lower end. */
-static void narrow(const search *s, int r, int first, int end, narrowing *it)
+/* Those of columns first ... end-1 that reach as high as the highest lower end, some columns at a time for all rows, so that
+ * these stay in the first cache. */
+static void narrow(const search *s, int row, int rows, int first, int end, narrowing it[])
 {
-    int column[COLUMNS];
-    const int n =
-        tg__simd()->argmax->columns_at_least(first, end, s->upper + at(r, s->m->n), it->low, column);
-    if (n) narrow_some(s, r, n, column, it);
+    const argmax_table *simd = tg__simd()->argmax;
+    for (int j = first; j < end; j += COLUMNS)
+        for (int i = 0; i < rows; i++) {
+            int column[COLUMNS];
+            const int last = end - j < COLUMNS ? end : j + COLUMNS,
+                      n = simd->columns_at_least(j, last, s->upper + at(row + i, s->m->n), it[i].low, column);
+            if (n) narrow_some(s, row + i, n, column, &it[i]);
+        }
+}
+
+static bool any_to_narrow(const search *s, int row, int rows, int first, int end, const narrowing it[])
+{
+    for (int i = 0; i < rows; i++)
+        if (tg__simd()->argmax->any_at_least(end - first, s->upper + at(row + i, s->m->n) + first, it[i].low))
+            return true;
+    return false;
 }
 
 /* The numbers of n columns; where these are fewer than ARGMAX_CHAINS, the last is computed again. */
@@ -327,9 +340,10 @@ static void search_piece(void *argument, int piece)
         narrow_some(s, first + i, 1, &highest[i], &it[i]); /* for its lower end, to begin with */
         it[i].left = 0;
     }
-    for (int j = 0; j < m->n; j += COLUMNS)
-        for (int i = 0; i < rows; i++)
-            narrow(s, first + i, j, m->n - j < COLUMNS ? m->n : j + COLUMNS, &it[i]);
+    for (int j = 0; j < m->n; j += MANY_COLUMNS) {
+        const int end = m->n - j < MANY_COLUMNS ? m->n : j + MANY_COLUMNS;
+        if (any_to_narrow(s, first, rows, j, end, it)) narrow(s, first, rows, j, end, it);
+    }
     for (int i = 0; i < rows; i++) {
         leave_out(&it[i]);
         s->narrowed[first + i] = it[i].count;

@@ -198,6 +198,16 @@ INLINE unsigned which(ivec set)
 #endif
 }
 
+static bool any_at_least(int n, const tg_real *x, tg_real least)
+{
+    ivec found = { 0 };
+    int j = 0;
+    for (; j + VL <= n; j += VL) found |= (ivec)(load(x + j, VL) >= all(least));
+    bool any = which(found);
+    for (; j < n; j++) any |= x[j] >= least;
+    return any;
+}
+
 static int columns_at_least(int first, int end, const tg_real *x, tg_real least, int column[])
 {
     int n = 0;
@@ -264,8 +274,8 @@ static void chains(int k, int depth, const tg_real *x, const tg_real *const w[AR
     }
 }
 
-const argmax_table
-    NAME(SIMD) = { WIDTH, DEEP, ZERO, upper_ends, dots, copy_columns, round_row, columns_at_least, chains };
+const argmax_table NAME(SIMD) = { WIDTH,        DEEP,      ZERO,         upper_ends,       dots,
+                                  copy_columns, round_row, any_at_least, columns_at_least, chains };
 
 #else
 

@@ -28,6 +28,8 @@ typedef struct argmax_table {
     /* columns (n,k) <- the transpose of B (k,n), n at most width */
     void (*copy_columns)(int k, int n, const tg_real *B, size_t stride, tg_real *columns);
     rounded_row (*round_row)(int n, const tg_real *x, int8_t *q);
+    /* is one of x[0..n-1] at least so much? */
+    bool (*any_at_least)(int n, const tg_real *x, tg_real least);
     /* column: which of x[first..end-1] are at least so much; returns how many */
     int (*columns_at_least)(int first, int end, const tg_real *x, tg_real least, int column[]);
     /* y[i] += x w[i], as panel_product computes it; depth: its own */
