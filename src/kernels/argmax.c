@@ -132,7 +132,7 @@ static matrix project(arena *room, preparation *p)
             *c = tg__arena_take(room, at(p->n, d) * sizeof *c),
             *panels = tg__arena_take(room, tg__panels_room(p->k, d) * sizeof *panels);
     if (room->cx->status) return (matrix){ 0 };
-    tg__longest_directions(room->cx, room, p->n, p->k, column(p, 0), stride, d, P);
+    tg__longest_directions(room->cx, room, p->n, p->k, column(p, 0), stride, p->narrow.length, d, P);
     tg__matmul(room->cx, NORMAL, TRANSPOSED, p->n, d, p->k, column(p, 0), stride, P, p->k, NULL, 0, c, d);
     const matrix m = tg__matrix(TRANSPOSED, p->k, d, P, p->k, panels);
     tg__matrices_pack(room->cx, true, 1, &m);

@@ -2,6 +2,8 @@
 #include "kernels/directions.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "kernels/matmul.h"
 
@@ -9,7 +11,7 @@ enum { ITERATIONS = 2, MOST_ROWS = 1024 };
 
 static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
 
-static double length(int n, const tg_real *x)
+static double length_of(int n, const tg_real *x)
 {
     double sum = 0;
     for (int i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
@@ -37,10 +39,10 @@ static void orthonormalize(int passes, int d, int k, tg_real *P, tg_real *c)
     const double least = 1e-5; /* of a length: what is left is rounding errors */
     for (int i = 0; i < d; i++) {
         tg_real *x = P + at(i, k);
-        const double before = length(k, x);
+        const double before = length_of(k, x);
         scale(k, before > 0 ? 1 / before : 0, x);
         for (int pass = 0; pass < passes && i; pass++) project_out(i, k, P, c);
-        const double left = length(k, x);
+        const double left = length_of(k, x);
         scale(k, left > least ? 1 / left : 0, x);
     }
 }
@@ -59,19 +61,35 @@ static void make_no_longer(int d, int k, tg_real *P, tg_real *PP)
     scale(d * k, 1 / sqrt(most + rounding), P);
 }
 
-void tg__longest_directions(tg_context *cx, arena *room, int n, int k, const tg_real *A, int A_stride, int d,
-                            tg_real *P)
+typedef struct row {
+    tg_real length;
+    int place;
+} row;
+
+static int longest_first(const void *a, const void *b)
 {
-    const int m = n < MOST_ROWS ? n : MOST_ROWS, stride = A_stride * (n / m);
-    tg_real *AP = tg__arena_take(room, at(d, m) * sizeof *AP),
-            *PP = tg__arena_take(room, at(d, d) * sizeof *PP);
+    const row *x = a, *y = b;
+    if (x->length != y->length) return x->length < y->length ? 1 : -1;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+void tg__longest_directions(tg_context *cx, arena *room, int n, int k, const tg_real *A, int A_stride,
+                            const tg_real *length, int d, tg_real *P)
+{
+    const int m = n < MOST_ROWS ? n : MOST_ROWS;
+    const size_t bytes = (size_t)k * sizeof *P;
+    row *rows = tg__arena_take(room, (size_t)n * sizeof *rows);
+    tg_real *L = tg__arena_take(room, at(m, k) * sizeof *L), /* the longest */
+        *LP = tg__arena_take(room, at(d, m) * sizeof *LP), *PP = tg__arena_take(room, at(d, d) * sizeof *PP);
     if (cx->status) return;
     tg__blas_one_thread(cx);
-    for (int i = 0; i < d; i++)
-        for (int p = 0; p < k; p++) P[at(i, k) + (size_t)p] = A[at(i * (m / d), stride) + (size_t)p];
+    for (int i = 0; i < n; i++) rows[i] = (row){ length[i], i };
+    qsort(rows, (size_t)n, sizeof *rows, longest_first);
+    for (int i = 0; i < m; i++) memcpy(L + at(i, k), A + at(rows[i].place, A_stride), bytes);
+    for (int i = 0; i < d; i++) memcpy(P + at(i, k), L + at(i * (m / d), k), bytes);
     for (int i = 0; i < ITERATIONS; i++) {
-        tg__matmul(cx, NORMAL, TRANSPOSED, d, m, k, P, k, A, stride, NULL, 0, AP, m);
-        tg__matmul(cx, NORMAL, NORMAL, d, k, m, AP, m, A, stride, NULL, 0, P, k);
+        tg__matmul(cx, NORMAL, TRANSPOSED, d, m, k, P, k, L, k, NULL, 0, LP, m);
+        tg__matmul(cx, NORMAL, NORMAL, d, k, m, LP, m, L, k, NULL, 0, P, k);
         orthonormalize(i + 1, d, k, P, PP);
     }
     make_no_longer(d, k, P, PP);
