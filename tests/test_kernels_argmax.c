@@ -9,7 +9,7 @@
 #include "kernels/simd/table.h"
 #include "workers.h"
 
-enum { ROWS = 15, /* tiles of every height */ MANY_ROWS = 600, MOST_K = 700, NEVER = 1 };
+enum { ROWS = 15, /* tiles of every height */ MANY_ROWS = 600, MOST_K = 700, NEVER = 1, EXPECTED = 1 << 20 };
 
 typedef struct example {
     tg_context *cx;
@@ -82,8 +82,8 @@ static bool compute(example *e, int best[])
     tg__matrices_pack(e->cx, true, 1, &e->full);
     tg__matrix_product_all(e->cx, &e->full, e->rows, e->A, e->k, e->bias, e->all, e->n);
     tg__arena_init(&e->room, e->cx);
-    e->rounded =
-        tg__argmax_matrix(&e->room, e->stored, e->k, e->n, e->B, stride, e->bias, e->n > NEVER, &never);
+    e->rounded = tg__argmax_matrix(&e->room, e->stored, e->k, e->n, e->B, stride, e->bias, e->n > NEVER,
+                                   &never, EXPECTED);
     return e->rounded.columns && tg__argmax(e->cx, &e->rounded, e->rows, e->A, e->k, e->upper, best);
 }
 
@@ -144,7 +144,7 @@ START_TEST(every_number_lies_below_the_upper_end_of_its_interval)
         example e = example_new(1, sizes[c / 4][0], sizes[c / 4][1], c & 1 ? TRANSPOSED : NORMAL, c & 2);
         int best[ROWS];
         compute(&e, best);
-        const double wide = e.rounded.d < e.k ? 0.6 : 0.2; /* with or without a rest */
+        const double wide = e.rounded.few.k ? 0.6 : 0.2; /* with or without a rest */
         for (int r = 0; r < ROWS; r++)
             for (int j = 0; j < e.n; j++) {
                 if (j == NEVER) continue;
@@ -177,6 +177,28 @@ START_TEST(no_interval_is_too_narrow_for_rows_of_few_numbers)
             for (int r = 0; r < MANY_ROWS; r++) ck_assert_int_eq(best[r], largest(&e, r));
             example_free(&e);
         }
+}
+END_TEST
+
+/* Those of flat columns leave everything to be looked at again. */
+START_TEST(directions_are_taken_where_they_help_and_given_up_where_not)
+{
+    for (int flat = 0; flat < 2 && exists(); flat++) {
+        int best[MANY_ROWS];
+        example e = example_of_rows(2, MANY_ROWS, 512, 1100, NORMAL, false);
+        for (int i = 0; i < 512 * 1100 && flat; i++) *element(&e, i % 512, i / 512) = noise(&e, "flat", i);
+        for (int i = 0; i < MANY_ROWS * 512; i++) /* as a column is, or anyhow */
+            e.A[i] = flat ? noise(&e, "A", i)
+                          : *element(&e, i % 512, 31 * (i / 512) % 1100) + noise(&e, "A", i) / 10;
+        ck_assert(compute(&e, best));
+        ck_assert_int_eq(e.rounded.few.k, 64);
+        ck_assert((e.rounded.directions.panels == NULL) == flat);
+        for (int again = 0; again < 2; again++) {
+            for (int r = 0; r < MANY_ROWS; r++) ck_assert_int_eq(best[r], largest(&e, r));
+            ck_assert(tg__argmax(e.cx, &e.rounded, MANY_ROWS, e.A, 512, e.upper, best));
+        }
+        example_free(&e);
+    }
 }
 END_TEST
 
@@ -221,5 +243,7 @@ END_TEST
 TG_TEST_MAIN("kernels/argmax", argmax_is_that_of_the_whole_product_ties_and_near_ties_included,
              argmax_of_many_rows_is_that_of_the_whole_product,
              every_number_lies_below_the_upper_end_of_its_interval,
-             no_interval_is_too_narrow_for_rows_of_few_numbers, argmax_is_the_same_for_any_number_of_workers,
+             no_interval_is_too_narrow_for_rows_of_few_numbers,
+             directions_are_taken_where_they_help_and_given_up_where_not,
+             argmax_is_the_same_for_any_number_of_workers,
              what_is_not_finite_or_undecided_is_left_to_the_whole_product)

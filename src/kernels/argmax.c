@@ -2,13 +2,14 @@
 #include "kernels/argmax.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/team.h"
 #include "kernels/directions.h"
 #include "kernels/matmul.h"
 
-enum { DEEPEST = 1 << 14, DIRECTIONS = 64, ENOUGH_DEPTH = 256 };
+enum { DEEPEST = 1 << 14, DIRECTIONS = 64 };
 static const tg_real most_length = (tg_real)1e12; /* of a row, a column and a bias: no product overflows */
 static const tg_real below_all = (tg_real)-1e30;
 
@@ -28,31 +29,27 @@ static tg_real rest(int k, int d, tg_real length, tg_real projected)
 
 /* ---- the matrix ---- */
 
-/* What is made of the columns: constant, once it is done. */
+/* Columns to be rounded, and room for what they become. */
 typedef struct rounding {
-    int k; /* of a column; filled up in q */
-    bool in_panels;
-    int8_t *q;
+    int k, n, stride;
+    const tg_real *from; /* (n,k) */
+    int8_t *q, *panels;  /* as they are, and in panels; or NULL */
     int32_t *offset;
     tg_real *scale, *length, *error, *rest;
+    const struct rounding *whole; /* of directions: the columns themselves */
+    /* the columns are still to be copied from there, whose transpose they are */
+    const tg_real *B;
+    tg_real *copy;
+    int B_stride;
 } rounding;
 
-typedef struct preparation {
-    transposed b;
-    int k, n, stride;
-    const tg_real *B;
-    tg_real *copy;         /* (n,k), where the columns do not lie so already */
-    const tg_real *c;      /* (n,d), or NULL */
-    rounding wide, narrow; /* wide.k: d, or k */
-} preparation;
-
-static rounding take_rounding(arena *room, int k, int n, bool in_panels)
+static rounding take_rounding(arena *room, int k, int n)
 {
     const argmax_table *simd = tg__simd()->argmax;
     const size_t wide = (size_t)up_to(n, simd->width);
     return (rounding){ .k = k,
-                       .in_panels = in_panels,
-                       .q = tg__arena_zeroed(room, wide * (size_t)up_to(k, simd->deep)),
+                       .n = n,
+                       .panels = tg__arena_zeroed(room, wide * (size_t)up_to(k, simd->deep)),
                        .offset = tg__arena_zeroed(room, wide * sizeof(int32_t)),
                        .scale = tg__arena_zeroed(room, wide * sizeof(tg_real)),
                        .length = tg__arena_zeroed(room, wide * sizeof(tg_real)),
@@ -60,119 +57,137 @@ static rounding take_rounding(arena *room, int k, int n, bool in_panels)
                        .rest = tg__arena_zeroed(room, wide * sizeof(tg_real)) };
 }
 
-static rounded_columns rounded(rounding r, const tg_real *bias)
+static rounded_columns rounded(const rounding *r, const int8_t *q, const tg_real *bias)
 {
-    return (rounded_columns){ .k = up_to(r.k, tg__simd()->argmax->deep),
-                              .q = r.q,
-                              .offset = r.offset,
-                              .scale = r.scale,
-                              .length = r.length,
-                              .error = r.error,
-                              .rest = r.rest,
+    return (rounded_columns){ .k = up_to(r->k, tg__simd()->argmax->deep),
+                              .q = q,
+                              .offset = r->offset,
+                              .scale = r->scale,
+                              .length = r->length,
+                              .error = r->error,
+                              .rest = r->rest,
                               .bias = bias };
 }
 
-static void round_column(const rounding *to, int j, const tg_real *w)
+static void round_column(const rounding *to, int j)
 {
     const argmax_table *simd = tg__simd()->argmax;
     const int deep = up_to(to->k, simd->deep), width = simd->width;
     int8_t q[DEEPEST];
     memset(q + to->k, 0, (size_t)(deep - to->k));
-    const rounded_row r = simd->round_row(to->k, w, q);
+    const rounded_row r = simd->round_row(to->k, to->from + at(j, to->stride), q);
     int32_t sum = 0;
     for (int i = 0; i < to->k; i++) sum += q[i];
-    if (to->in_panels)
-        for (int i = 0; i < deep; i += 4)
-            memcpy(to->q + at(j / width * width, deep) + at(i, width) + 4 * (j % width), q + i, 4);
-    else
-        memcpy(to->q + at(j, deep), q, (size_t)deep);
+    for (int i = 0; i < deep; i += 4)
+        memcpy(to->panels + at(j / width * width, deep) + at(i, width) + 4 * (j % width), q + i, 4);
+    if (to->q) memcpy(to->q + at(j, deep), q, (size_t)deep);
     to->scale[j] = r.scale, to->length[j] = r.length, to->error[j] = r.error;
     to->offset[j] = simd->zero * sum;
+    if (to->whole) to->rest[j] = rest(to->whole->k, to->k, to->whole->length[j], r.length);
 }
 
-static const tg_real *column(const preparation *p, int j)
+static void round_panel(void *argument, int piece)
 {
-    return p->copy ? p->copy + at(j, p->k) : p->B + at(j, p->stride);
-}
-
-static void narrow_panel(void *argument, int piece)
-{
-    const preparation *p = argument;
+    const rounding *to = argument;
     const argmax_table *simd = tg__simd()->argmax;
-    const int first = piece * simd->width, last = first + simd->width, end = last < p->n ? last : p->n;
-    if (p->copy)
-        simd->copy_columns(p->k, end - first, p->B + first, (size_t)p->stride, p->copy + at(first, p->k));
-    for (int j = first; j < end; j++) round_column(&p->narrow, j, column(p, j));
+    const int first = piece * simd->width, last = first + simd->width, end = last < to->n ? last : to->n;
+    if (to->copy)
+        simd->copy_columns(to->k, end - first, to->B + first, (size_t)to->B_stride,
+                           to->copy + at(first, to->k));
+    for (int j = first; j < end; j++) round_column(to, j);
 }
 
-static void wide_panel(void *argument, int piece)
+static void round_all(tg_context *cx, rounding *r)
 {
-    const preparation *p = argument;
-    const int width = tg__simd()->argmax->width, first = piece * width, last = first + width, d = p->wide.k;
-    for (int j = first; j < (last < p->n ? last : p->n); j++) {
-        round_column(&p->wide, j, p->c ? p->c + at(j, d) : column(p, j));
-        if (p->c) p->wide.rest[j] = rest(p->k, d, p->narrow.length[j], p->wide.length[j]);
-    }
+    tg__team_run(cx, tg__pieces(r->n, tg__simd()->argmax->width), round_panel, r);
 }
 
-static bool usable(const preparation *p, const tg_real *bias)
+static bool usable(const rounding *r, const tg_real *bias)
 {
     bool all = true;
-    for (int j = 0; j < p->n; j++)
-        all &= p->narrow.length[j] <= most_length &&
-               (!bias || (bias[j] <= most_length && bias[j] >= -most_length));
+    for (int j = 0; j < r->n; j++)
+        all &= r->length[j] <= most_length && (!bias || (bias[j] <= most_length && bias[j] >= -most_length));
     return all;
 }
 
-/* P', and c into the preparation. */
-static matrix project(arena *room, preparation *p)
+typedef struct long_column {
+    tg_real length;
+    int place;
+} long_column;
+
+static int longest_first(const void *a, const void *b)
 {
-    const int d = p->wide.k, stride = p->copy ? p->k : p->stride;
-    tg_real *P = tg__arena_take(room, at(d, p->k) * sizeof *P),
-            *c = tg__arena_take(room, at(p->n, d) * sizeof *c),
-            *panels = tg__arena_take(room, tg__panels_room(p->k, d) * sizeof *panels);
+    const long_column *x = a, *y = b;
+    if (x->length != y->length) return x->length < y->length ? 1 : -1;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+/* P', of the longest columns: how far an interval reaches depends on how much of a column lies beside the directions, and
+ * that is most for the longest. */
+static matrix directions_of(arena *room, const rounding *whole)
+{
+    enum { LONGEST = 1024 };
+    const int n = whole->n, count = n < LONGEST ? n : LONGEST, k = whole->k;
+    long_column *order = tg__arena_take(room, (size_t)n * sizeof *order);
+    tg_real *longest = tg__arena_take(room, at(count, k) * sizeof *longest),
+            *P = tg__arena_take(room, at(DIRECTIONS, k) * sizeof *P),
+            *panels = tg__arena_take(room, tg__panels_room(k, DIRECTIONS) * sizeof *panels);
     if (room->cx->status) return (matrix){ 0 };
-    tg__longest_directions(room->cx, room, p->n, p->k, column(p, 0), stride, p->narrow.length, d, P);
-    tg__matmul(room->cx, NORMAL, TRANSPOSED, p->n, d, p->k, column(p, 0), stride, P, p->k, NULL, 0, c, d);
-    const matrix m = tg__matrix(TRANSPOSED, p->k, d, P, p->k, panels);
-    tg__matrices_pack(room->cx, true, 1, &m);
-    p->c = c;
-    return m;
+    for (int j = 0; j < n; j++) order[j] = (long_column){ whole->length[j], j };
+    qsort(order, (size_t)n, sizeof *order, longest_first);
+    for (int i = 0; i < count; i++)
+        memcpy(longest + at(i, k), whole->from + at(order[i].place, whole->stride), (size_t)k * sizeof *P);
+    tg__longest_directions(room->cx, room, count, k, longest, DIRECTIONS, P);
+    const matrix directions = tg__matrix(TRANSPOSED, k, DIRECTIONS, P, k, panels);
+    tg__matrices_pack(room->cx, true, 1, &directions);
+    return directions;
+}
+
+static void take_directions(arena *room, const rounding *whole, argmax_matrix *m)
+{
+    tg_context *cx = room->cx;
+    const int n = whole->n, k = whole->k;
+    rounding r = take_rounding(room, DIRECTIONS, n);
+    tg_real *c = tg__arena_take(room, at(n, DIRECTIONS) * sizeof *c);
+    const matrix P = cx->status ? (matrix){ 0 } : directions_of(room, whole);
+    if (cx->status) return;
+    tg__matmul(cx, NORMAL, TRANSPOSED, n, DIRECTIONS, k, whole->from, whole->stride, P.B, P.stride, NULL, 0,
+               c, DIRECTIONS);
+    r.from = c, r.stride = DIRECTIONS, r.whole = whole;
+    round_all(cx, &r);
+    m->directions = P;
+    m->few = rounded(&r, r.panels, m->narrow.bias);
 }
 
 argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const tg_real *B, int B_stride,
-                                const tg_real *bias, int most, const int never[])
+                                const tg_real *bias, int most, const int never[], int rows)
 {
+    enum { ENOUGH_DEPTH = 256, ENOUGH_COLUMNS = 512, ENOUGH_ROWS = 2048 };
     tg_context *cx = room->cx;
     const argmax_table *simd = tg__simd()->argmax;
     if (!simd->width || k > DEEPEST) return (argmax_matrix){ 0 };
-    const bool projects = k >= ENOUGH_DEPTH && n >= DIRECTIONS;
-    const int panels = tg__pieces(n, simd->width), wide = panels * simd->width;
-    preparation p = { .b = b,
-                      .k = k,
-                      .n = n,
-                      .stride = B_stride,
-                      .B = B,
-                      .copy = b == NORMAL ? tg__arena_take(room, at(n, k) * sizeof *p.copy) : NULL,
-                      .wide = take_rounding(room, projects ? DIRECTIONS : k, n, true),
-                      .narrow = take_rounding(room, k, n, false) };
+    const int wide = up_to(n, simd->width);
+    rounding r = take_rounding(room, k, n);
+    r.q = tg__arena_take(room, at(n, up_to(k, simd->deep)));
+    r.from = B, r.stride = B_stride;
+    if (b == NORMAL) {
+        r.copy = tg__arena_take(room, at(n, k) * sizeof *r.copy);
+        r.B = B, r.B_stride = B_stride, r.from = r.copy, r.stride = k;
+    }
     tg_real *own_bias = tg__arena_take(room, (size_t)wide * sizeof *own_bias);
     if (cx->status) return (argmax_matrix){ 0 };
-    tg__team_run(cx, panels, narrow_panel, &p);
-    if (!usable(&p, bias)) return (argmax_matrix){ 0 };
+    round_all(cx, &r);
+    if (!usable(&r, bias)) return (argmax_matrix){ 0 };
     for (int j = 0; j < wide; j++) own_bias[j] = j >= n ? below_all : bias ? bias[j] : 0;
     for (int i = 0; i < most; i++) own_bias[never[i]] = below_all;
-    const matrix directions = projects ? project(room, &p) : (matrix){ 0 };
-    if (cx->status) return (argmax_matrix){ 0 };
-    tg__team_run(cx, panels, wide_panel, &p);
-    return (argmax_matrix){ .k = k,
-                            .n = n,
-                            .d = p.wide.k,
-                            .columns = column(&p, 0),
-                            .stride = p.copy ? k : B_stride,
-                            .directions = directions,
-                            .wide = rounded(p.wide, own_bias),
-                            .narrow = rounded(p.narrow, own_bias) };
+    argmax_matrix m = { .k = k,
+                        .n = n,
+                        .columns = r.from,
+                        .stride = r.stride,
+                        .panels = rounded(&r, r.panels, own_bias),
+                        .narrow = rounded(&r, r.q, own_bias) };
+    if (k >= ENOUGH_DEPTH && n >= ENOUGH_COLUMNS && rows >= ENOUGH_ROWS) take_directions(room, &r, &m);
+    return cx->status ? (argmax_matrix){ 0 } : m;
 }
 
 /* ---- rows ---- */
@@ -181,12 +196,12 @@ enum { COLUMNS = 32, MANY_COLUMNS = 16 * COLUMNS, MOST_LEFT = 256, FEW_LEFT = 48
 
 typedef struct search {
     const argmax_matrix *m;
-    int rows, stride;
+    int rows, stride, at_once;
     const tg_real *A, *a; /* a (rows,d), or NULL */
-    uint8_t *x, *y;       /* (rows,k), (rows,d), filled up: p + zero, of the numbers and of the directions */
-    tg_real *upper;       /* (rows,n) */
-    int *left;            /* (rows): how many columns remain; 0: too many, or a row is not finite */
-    int *narrowed;        /* (rows): for how many the narrow interval was computed */
+    uint8_t *x, *y; /* (rows,k), filled up: p + zero, and (rows,d), those of the directions; or y is x */
+    tg_real *upper; /* (rows,n) */
+    int *left;      /* (rows): how many columns remain; 0: too many, or a row is not finite */
+    int *narrowed;  /* (rows): for how many the narrow interval was computed */
     int *best;
 } search;
 
@@ -310,32 +325,35 @@ static void decide(const search *s, int r, const narrowing *it)
     }
 }
 
-/* ARGMAX_ROWS rows, so that what is known of them stays in the cache. */
+/* at_once rows. */
 static void search_piece(void *argument, int piece)
 {
     const search *s = argument;
     const argmax_matrix *m = s->m;
-    const int first = piece * ARGMAX_ROWS,
-              rows = s->rows - first < ARGMAX_ROWS ? s->rows - first : ARGMAX_ROWS, d = m->d;
-    uint8_t *x = s->x + at(first, m->narrow.k), *y = s->y + at(first, m->wide.k);
+    const rounded_columns *wide = s->a ? &m->few : &m->panels;
+    const int first = piece * s->at_once, rows = s->rows - first < s->at_once ? s->rows - first : s->at_once,
+              d = m->directions.n;
+    uint8_t *x = s->x + at(first, m->narrow.k), *y = s->y + at(first, wide->k);
     rounded_row wide_row[ARGMAX_ROWS];
     narrowing it[ARGMAX_ROWS];
     int highest[ARGMAX_ROWS];
     bool finite = true;
     for (int i = 0; i < rows; i++) {
-        const tg_real *from = s->A + at(first + i, s->stride), *a = s->a ? s->a + at(first + i, d) : from;
+        const tg_real *from = s->A + at(first + i, s->stride);
         const rounded_row whole = round_row(m->k, m->narrow.k, from, x + at(i, m->narrow.k));
-        rounded_row few = round_row(d, m->wide.k, a, y + at(i, m->wide.k));
-        if (s->a) few.rest = rest(m->k, d, whole.length, few.length);
-        it[i].row = to_multiply(m->k, whole), it[i].low = -INFINITY;
-        it[i].count = it[i].left = 0, it[i].too_many = false;
-        wide_row[i] = to_multiply(d, few);
+        wide_row[i] = it[i].row = to_multiply(m->k, whole);
+        it[i].low = -INFINITY, it[i].count = it[i].left = 0, it[i].too_many = false;
+        if (s->a) {
+            rounded_row few = round_row(d, wide->k, s->a + at(first + i, d), y + at(i, wide->k));
+            few.rest = rest(m->k, d, whole.length, few.length);
+            wide_row[i] = to_multiply(d, few);
+        }
         finite &= it[i].row.length <= most_length;
         s->left[first + i] = 0;
     }
     if (!finite) return;
     tg_real *upper = s->upper + at(first, m->n);
-    tg__simd()->argmax->upper_ends(&m->wide, m->n, rows, y, wide_row, upper, (size_t)m->n, highest);
+    tg__simd()->argmax->upper_ends(wide, m->n, rows, y, wide_row, upper, (size_t)m->n, highest);
     for (int i = 0; i < rows; i++) {
         narrow_some(s, first + i, 1, &highest[i], &it[i]); /* for its lower end, to begin with */
         it[i].left = 0;
@@ -355,30 +373,69 @@ static void search_piece(void *argument, int piece)
 /* All rows are finite, and little had to be computed. */
 static bool was_worth_it(const search *s)
 {
-    int64_t left = 0, narrowed = 0;
+    int64_t left = 0;
     for (int r = 0; r < s->rows; r++) {
         if (!s->left[r]) return false;
         left += s->left[r];
-        narrowed += s->narrowed[r];
     }
-    const int64_t few = s->m->n / 4 > FEW_LEFT ? s->m->n / 4 : FEW_LEFT;
-    return left <= (int64_t)FEW_LEFT * s->rows && narrowed <= few * s->rows;
+    return left <= (int64_t)FEW_LEFT * s->rows;
 }
 
-bool tg__argmax(tg_context *cx, const argmax_matrix *m, int rows, const tg_real *A, int A_stride,
-                tg_real *upper, int best[])
+/* What is known of a few rows stays in the cache together with columns of few directions; whole columns do not, and better are
+ * read for more rows. */
+static int rows_at_once(const tg_context *cx, const search *s)
 {
-    search s = { .m = m, .rows = rows, .stride = A_stride, .A = A, .upper = upper, .best = best };
+    enum { FEW_ROWS = 8 };
+    const int share = tg__pieces(s->rows, cx->threads);
+    if (s->a || share < FEW_ROWS) return FEW_ROWS;
+    return share < ARGMAX_ROWS ? share : ARGMAX_ROWS;
+}
+
+/* False: there is no room. */
+static bool search_rows(tg_context *cx, search *s)
+{
+    const argmax_matrix *m = s->m;
     arena *room = &cx->packed;
+    const size_t rows = (size_t)s->rows;
     tg__arena_reset(room);
-    tg_real *a = m->directions.panels ? tg__arena_take(room, at(rows, m->d) * sizeof *a) : NULL;
-    s.x = tg__arena_take(room, at(rows, m->narrow.k));
-    s.y = tg__arena_take(room, at(rows, m->wide.k));
-    s.left = tg__arena_take(room, 2 * (size_t)rows * sizeof *s.left);
+    tg_real *a = m->directions.panels ? tg__arena_take(room, at(s->rows, m->directions.n) * sizeof *a) : NULL;
+    s->x = tg__arena_take(room, at(s->rows, m->narrow.k));
+    s->y = a ? tg__arena_take(room, at(s->rows, m->few.k)) : s->x;
+    s->left = tg__arena_take(room, 2 * rows * sizeof *s->left);
     if (cx->status) return false;
-    s.narrowed = s.left + rows;
-    if (a) tg__matrix_product_all(cx, &m->directions, rows, A, A_stride, NULL, a, m->d);
-    s.a = a;
-    tg__team_run(cx, tg__pieces(rows, ARGMAX_ROWS), search_piece, &s);
+    s->narrowed = s->left + rows;
+    if (a) tg__matrix_product_all(cx, &m->directions, s->rows, s->A, s->stride, NULL, a, m->directions.n);
+    s->a = a;
+    s->at_once = rows_at_once(cx, s);
+    tg__team_run(cx, tg__pieces(s->rows, s->at_once), search_piece, s);
+    return true;
+}
+
+/* Gives directions up with which the search of a row takes longer than without; in products of bytes: one of floating
+ * point takes as long as 4, and so does one of a column by itself, since it is read for few rows. */
+static void judge_directions(argmax_matrix *m, const search *s)
+{
+    double narrowed = 0;
+    if (!m->directions.panels) return;
+    for (int r = 0; r < s->rows; r++) narrowed += s->narrowed[r];
+    const double with =
+        4.0 * m->directions.n * m->k + (double)m->n * m->few.k + 4 * narrowed / s->rows * m->k;
+    if (with >= (double)m->n * m->k) m->directions.panels = NULL;
+}
+
+bool tg__argmax(tg_context *cx, argmax_matrix *m, int rows, const tg_real *A, int A_stride, tg_real *upper,
+                int best[])
+{
+    enum { ENOUGH_TO_JUDGE = 16 };
+    search s = { .m = m, .rows = rows, .stride = A_stride, .A = A, .upper = upper, .best = best };
+    if (m->directions.panels && !m->judged && rows > ENOUGH_TO_JUDGE) { /* with few rows, to lose little */
+        s.rows = ENOUGH_TO_JUDGE;
+        if (!search_rows(cx, &s)) return false;
+        judge_directions(m, &s);
+        s.rows = rows;
+    }
+    if (!search_rows(cx, &s)) return false;
+    judge_directions(m, &s);
+    m->judged = true;
     return was_worth_it(&s);
 }

@@ -2,12 +2,11 @@
 #include "kernels/directions.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/matmul.h"
 
-enum { ITERATIONS = 2, MOST_ROWS = 1024 };
+enum { ITERATIONS = 2 };
 
 static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
 
@@ -61,35 +60,16 @@ static void make_no_longer(int d, int k, tg_real *P, tg_real *PP)
     scale(d * k, 1 / sqrt(most + rounding), P);
 }
 
-typedef struct row {
-    tg_real length;
-    int place;
-} row;
-
-static int longest_first(const void *a, const void *b)
+void tg__longest_directions(tg_context *cx, arena *room, int n, int k, const tg_real *A, int d, tg_real *P)
 {
-    const row *x = a, *y = b;
-    if (x->length != y->length) return x->length < y->length ? 1 : -1;
-    return (x->place > y->place) - (x->place < y->place);
-}
-
-void tg__longest_directions(tg_context *cx, arena *room, int n, int k, const tg_real *A, int A_stride,
-                            const tg_real *length, int d, tg_real *P)
-{
-    const int m = n < MOST_ROWS ? n : MOST_ROWS;
-    const size_t bytes = (size_t)k * sizeof *P;
-    row *rows = tg__arena_take(room, (size_t)n * sizeof *rows);
-    tg_real *L = tg__arena_take(room, at(m, k) * sizeof *L), /* the longest */
-        *LP = tg__arena_take(room, at(d, m) * sizeof *LP), *PP = tg__arena_take(room, at(d, d) * sizeof *PP);
+    tg_real *AP = tg__arena_take(room, at(d, n) * sizeof *AP),
+            *PP = tg__arena_take(room, at(d, d) * sizeof *PP);
     if (cx->status) return;
     tg__blas_one_thread(cx);
-    for (int i = 0; i < n; i++) rows[i] = (row){ length[i], i };
-    qsort(rows, (size_t)n, sizeof *rows, longest_first);
-    for (int i = 0; i < m; i++) memcpy(L + at(i, k), A + at(rows[i].place, A_stride), bytes);
-    for (int i = 0; i < d; i++) memcpy(P + at(i, k), L + at(i * (m / d), k), bytes);
+    for (int i = 0; i < d; i++) memcpy(P + at(i, k), A + at(i * (n / d), k), (size_t)k * sizeof *P);
     for (int i = 0; i < ITERATIONS; i++) {
-        tg__matmul(cx, NORMAL, TRANSPOSED, d, m, k, P, k, L, k, NULL, 0, LP, m);
-        tg__matmul(cx, NORMAL, NORMAL, d, k, m, LP, m, L, k, NULL, 0, P, k);
+        tg__matmul(cx, NORMAL, TRANSPOSED, d, n, k, P, k, A, k, NULL, 0, AP, n);
+        tg__matmul(cx, NORMAL, NORMAL, d, k, n, AP, n, A, k, NULL, 0, P, k);
         orthonormalize(i + 1, d, k, P, PP);
     }
     make_no_longer(d, k, P, PP);

@@ -104,7 +104,8 @@ static bool pack_output(decoder_weights *w)
 
 decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
 {
-    enum { WORTH_ROUNDING = 8 }; /* sentences: it costs as much as it saves in some ten steps of a few rows */
+    /* sentences, from which on it does not cost more than it saves; and words of one, as a guess */
+    enum { WORTH_ROUNDING = 8, WORDS = 8 };
     arena *a = &m->packed;
     if (!tg__params_freeze(m->ps)) return NULL;
     tg__arena_reset(a);
@@ -116,7 +117,7 @@ decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
     if (m->attends) pack_attending(w);
     if (m->attends && m->config.layers == 1) take_word_products(w);
     if (words_of >= WORTH_ROUNDING)
-        w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN });
+        w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN }, words_of * WORDS);
     if (!w->words.columns && !pack_output(w)) return NULL;
     return a->cx->status ? NULL : w;
 }
@@ -387,7 +388,7 @@ tg_status tg__decoder_step_words(decoder *d, int n, const int from[], const int 
     const tg_real *u = step(d, n, from, word);
     if (!u) return tg__status_taken(d->t->cx);
     if (attention) *attention = looked_at(d);
-    const argmax_matrix *words = &d->w->words;
+    argmax_matrix *words = &d->w->words;
     if (words->columns && !d->computes_all) {
         if (tg__argmax(d->t->cx, words, n, u, words->k, d->logits, best)) return TG_OK;
         d->computes_all = true;

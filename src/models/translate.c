@@ -334,7 +334,7 @@ static tg_status search_all(search *s, int nbest, tg_translation best[])
  * Not a function of how many these are: where OpenBLAS multiplies, bits may depend on it. */
 static int batch_size(const sentence *x, int n, int all, const tg_decoding_config *config)
 {
-    enum { FEW_SENTENCES = 64, BATCHES = 8 };
+    enum { FEW_SENTENCES = 128, BATCHES = 8 };
     const int beam = config->beam ? config->beam : 1, rows = MOST_ROWS / beam < 1 ? 1 : MOST_ROWS / beam,
               share = all / BATCHES < FEW_SENTENCES ? FEW_SENTENCES : tg__pieces(all, BATCHES);
     int B = rows < MOST_SENTENCES ? rows : MOST_SENTENCES;

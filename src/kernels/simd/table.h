@@ -17,7 +17,7 @@ typedef struct rounded_columns {
     const tg_real *scale, *length, *error, *rest, *bias;
 } rounded_columns;
 
-enum { ARGMAX_ROWS = 8, ARGMAX_CHAINS = 4 };
+enum { ARGMAX_ROWS = 64, ARGMAX_CHAINS = 4 };
 typedef struct argmax_table {
     int width, deep, zero; /* columns of a panel; ...; 0, 0, 0: there is none */
     /* upper (rows,n), the upper ends of columns in panels, and the column of each row's highest; at most ARGMAX_ROWS rows. x (rows,k): p + zero */
