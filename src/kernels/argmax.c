@@ -162,6 +162,7 @@ static void take_directions(arena *room, const rounding *whole, argmax_matrix *m
 argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const tg_real *B, int B_stride,
                                 const tg_real *bias, int most, const int never[], int rows)
 {
+    /* what directions cost is the search of some hundred rows */
     enum { ENOUGH_DEPTH = 256, ENOUGH_COLUMNS = 512, ENOUGH_ROWS = 2048 };
     tg_context *cx = room->cx;
     const argmax_table *simd = tg__simd()->argmax;
@@ -325,7 +326,7 @@ static void decide(const search *s, int r, const narrowing *it)
     }
 }
 
-/* at_once rows. */
+/* Searches at_once rows. */
 static void search_piece(void *argument, int piece)
 {
     const search *s = argument;
@@ -349,7 +350,7 @@ static void search_piece(void *argument, int piece)
             wide_row[i] = to_multiply(d, few);
         }
         finite &= it[i].row.length <= most_length;
-        s->left[first + i] = 0;
+        s->left[first + i] = s->narrowed[first + i] = 0;
     }
     if (!finite) return;
     tg_real *upper = s->upper + at(first, m->n);
