@@ -94,23 +94,30 @@ def wait_until(condition, seconds=60):
         time.sleep(0.005)
 
 
+class Missing(Exception):
+    """The system lacks what a test needs."""
+
+
 def main(tests):
     """argv: the program, the comparing program, then names of tests (all if none)."""
     global PROGRAM, COMPARE
     PROGRAM, COMPARE = (os.path.abspath(path) for path in sys.argv[1:3])
     chosen = [test for test in tests if len(sys.argv) < 4 or test.__name__ in sys.argv[3:]]
-    failed = 0
+    failed = skipped = 0
     for test in chosen:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-"))
         begin = time.monotonic()
         try:
             test(folder)
             print(f"ok      {test.__name__}  {time.monotonic() - begin:.1f} s", flush=True)
+        except Missing as what:
+            skipped += 1
+            print(f"skipped {test.__name__}: no {what}", flush=True)
         except Exception:  # whatever it is, the other tests run
             failed += 1
             print(f"FAILED  {test.__name__}", flush=True)
             traceback.print_exc(file=sys.stdout)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
+    print(f"{len(chosen) - failed - skipped} passed, {failed} failed, {skipped} skipped")
     sys.exit(bool(failed) or not chosen)
