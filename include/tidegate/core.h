@@ -78,7 +78,8 @@ typedef struct tg_context_config {
     uint64_t seed; /* of every random stream */
     int threads;   /* workers at most; 0: the cores this process may run on, never more */
 
-    /* NULL: the C library's, large blocks on large pages. Called by one thread at a time, sometimes a worker. */
+    /* NULL: the C library's, large blocks on large pages. A context calls both from one thread at a time, sometimes
+     * a worker's. */
     void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *block);
     void *allocator_user;

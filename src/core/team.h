@@ -13,8 +13,8 @@ typedef struct team team;
 /* Calls work(argument, piece) for piece 0 ... pieces-1 and returns when all are done. The pieces are cut into one range
  * of neighbours for each worker, which begins with its own and goes on with the others'. Denormals are flushed to zero
  * inside work, on every worker; the caller's floating-point mode is restored. Workers start at the first run that has
- * something for them, and sleep when idle. Not nested,
- * unless the outer has one piece. */
+ * something for them, and sleep when idle. Not
+ * nested, unless the outer one has one piece. */
 void tg__team_run(tg_context *cx, int pieces, void (*work)(void *argument, int piece), void *argument);
 
 /* The same over n items in pieces of at most `most`: work(argument, first, end) does first ... end-1. */

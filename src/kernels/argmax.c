@@ -160,10 +160,9 @@ static void take_directions(arena *room, const rounding *whole, argmax_matrix *m
 }
 
 argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const tg_real *B, int B_stride,
-                                const tg_real *bias, int most, const int never[], int rows)
+                                const tg_real *bias, int most, const int never[], bool many)
 {
-    /* what directions cost is the search of some hundred rows */
-    enum { ENOUGH_DEPTH = 256, ENOUGH_COLUMNS = 512, ENOUGH_ROWS = 2048 };
+    enum { ENOUGH_DEPTH = 256, ENOUGH_COLUMNS = 512 };
     tg_context *cx = room->cx;
     const argmax_table *simd = tg__simd()->argmax;
     if (!simd->width || k > DEEPEST) return (argmax_matrix){ 0 };
@@ -187,7 +186,7 @@ argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const t
                         .stride = r.stride,
                         .panels = rounded(&r, r.panels, own_bias),
                         .narrow = rounded(&r, r.q, own_bias) };
-    if (k >= ENOUGH_DEPTH && n >= ENOUGH_COLUMNS && rows >= ENOUGH_ROWS) take_directions(room, &r, &m);
+    if (k >= ENOUGH_DEPTH && n >= ENOUGH_COLUMNS && many) take_directions(room, &r, &m);
     return cx->status ? (argmax_matrix){ 0 } : m;
 }
 

@@ -39,15 +39,15 @@ typedef struct argmax_matrix {
     rounded_columns few, panels, narrow; /* c_j, in panels; w_j, in panels and one after the other */
 } argmax_matrix;
 
-/* op(B) (k,n), with room from the arena; bias (n), or NULL; the columns in never[0..most-1] are not chosen. rows: so many
- * are expected; for many directions are looked for. Not usable: there are no such kernels for this processor or precision, a number is
- * not finite, or the context is in error. */
+/* op(B) (k,n), with room from the arena; bias (n), or NULL; the columns in never[0..most-1] are not chosen. many:
+ * thousands of rows are expected, so that directions are worth to be looked for. Not usable: there are no such kernels for
+ * this processor or precision, a number is not finite, or the context is in error. */
 argmax_matrix tg__argmax_matrix(arena *room, transposed b, int k, int n, const tg_real *B, int B_stride,
-                                const tg_real *bias, int most, const int never[], int rows);
+                                const tg_real *bias, int most, const int never[], bool many);
 
 /* best[r] = the column of the largest number of row r of A (rows,k) op(B) + bias, the first of equal ones; by the team.
- * upper (rows,n): scratch, in which the wide intervals' upper ends are left. False: nothing was done, because a row is not finite or too
- * many columns remain, as in a model that has learned nothing, where computing all is faster. Directions that are of no
+ * upper (rows,n): scratch, in which the wide intervals' upper ends are left. False, and best is of no use: a row is not
+ * finite, or too many columns remain, as in a model that has learned nothing, where computing all is faster. Directions that are of no
  * use to these rows are given up. */
 bool tg__argmax(tg_context *cx, argmax_matrix *m, int rows, const tg_real *A, int A_stride, tg_real *upper,
                 int best[]);

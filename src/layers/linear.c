@@ -100,10 +100,10 @@ matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room)
     return m;
 }
 
-argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const int never[], int rows)
+argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const int never[], bool many)
 {
     return tg__argmax_matrix(room, l->W_stored, l->I, l->O, l->W->data, l->W->dim[1], tg__linear_bias(l),
-                             most, never, rows);
+                             most, never, many);
 }
 
 const tg_real *tg__linear_bias(const tg_linear *l) { return l->b ? l->b->data : NULL; }

@@ -104,8 +104,10 @@ static bool pack_output(decoder_weights *w)
 
 decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
 {
-    /* sentences, from which on it does not cost more than it saves; and words of one, as a guess */
-    enum { WORTH_ROUNDING = 8, WORDS = 8 };
+    enum {
+        WORTH_ROUNDING = 8,
+        MANY = 256
+    }; /* sentences, from which on it does not cost more than it saves */
     arena *a = &m->packed;
     if (!tg__params_freeze(m->ps)) return NULL;
     tg__arena_reset(a);
@@ -117,7 +119,7 @@ decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
     if (m->attends) pack_attending(w);
     if (m->attends && m->config.layers == 1) take_word_products(w);
     if (words_of >= WORTH_ROUNDING)
-        w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN }, words_of * WORDS);
+        w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN }, words_of >= MANY);
     if (!w->words.columns && !pack_output(w)) return NULL;
     return a->cx->status ? NULL : w;
 }

@@ -14,7 +14,7 @@
 #include "params/params.h"
 
 enum { MOST_SENTENCES = 256, MOST_ROWS = 512, MOST_TOKENS = 1 << 24 };
-static const double most_attention = 1 << 28; /* numbers, of a batch */
+static const double most_attention = 1 << 28; /* numbers, of a batch, and of what is found and not yet text */
 
 /* ---- the input ---- */
 
@@ -202,6 +202,18 @@ static tg_status take_results(batch *k, int b, tg_translation *best)
 
 /* ---- between them ---- */
 
+static int longest_output(const sentence *x, const tg_decoding_config *config)
+{
+    return config->max_length ? config->max_length : 2 * x->tokens + 10;
+}
+
+/* Numbers that a batch of B sentences may look at, the last of which is the longest. */
+static double attention_size(const sentence *x, int B, const tg_decoding_config *config)
+{
+    const int beam = config->beam ? config->beam : 1;
+    return (double)B * beam * (x[B - 1].tokens + 1) * longest_output(&x[B - 1], config);
+}
+
 static tg_status take_inputs(batch *k)
 {
     const size_t rows = (size_t)k->B, S = (size_t)k->S;
@@ -215,7 +227,7 @@ static tg_status take_inputs(batch *k)
         for (int s = 0; s < k->S; s++) in.source[s * k->B + b] = s < n ? ids[s] : s == n ? TG_END : TG_PAD;
         in.lengths[b] = n + 1;
         in.number[b] = k->x[b].index;
-        in.max_length[b] = k->config->max_length ? k->config->max_length : 2 * n + 10;
+        in.max_length[b] = longest_output(&k->x[b], k->config);
     }
     k->in = in;
     return TG_OK;
@@ -245,20 +257,20 @@ static void search_batch(batch *k, tg_encoder_decoder *m, decoder_weights *weigh
     const beam_model model = {
         .user = d, .V = m->config.target_vocabulary, .step = step, .step_best = step_best
     };
-    const double attention = (double)k->B * beam * k->in.max_length[k->B - 1] * k->S;
     const beam_task task = { .who = "tg_translator_search",
                              .B = k->B,
                              .S = k->S,
                              .source_lengths = k->in.lengths,
                              .max_length = k->in.max_length,
                              .number = k->in.number,
-                             .keep_attention = m->attends && attention <= most_attention };
+                             .keep_attention =
+                                 m->attends && attention_size(k->x, k->B, k->config) <= most_attention };
     k->status = d ? tg__beam_search(cx, &model, k->config, &task, &k->found) : tg__status_taken(cx);
 }
 
 /* ---- several batches ---- */
 
-enum { MOST_BATCHES = 64 }; /* so that what is found, and not yet text, is bounded */
+enum { MOST_BATCHES = 64 };
 
 typedef struct search {
     tg_translator *tr;
@@ -289,13 +301,12 @@ static void search_batches(void *argument, int worker)
  * the translator's. */
 static int take_models(search *s)
 {
-    const int threads = s->tr->params->cx->threads,
-              workers = s->batches < 2 * threads || threads > TEAM_PIECES ? 1 : threads;
-    for (int k = 0; k < workers && workers > 1; k++)
-        if (!(s->model[k] = tg__encoder_decoder_of_worker(s->tr->model, k))) {
-            s->model[0] = s->tr->model;
-            return 1;
-        }
+    const int threads = s->tr->params->cx->threads;
+    int workers = s->batches < 2 * threads || threads > TEAM_PIECES ? 1 : threads;
+    for (int k = 0; k < workers && workers > 1; k++) {
+        s->model[k] = tg__encoder_decoder_of_worker(s->tr->model, k);
+        if (!s->model[k]) workers = 1;
+    }
     if (workers == 1) s->model[0] = s->tr->model;
     return workers;
 }
@@ -340,10 +351,7 @@ static int batch_size(const sentence *x, int n, int all, const tg_decoding_confi
     int B = rows < MOST_SENTENCES ? rows : MOST_SENTENCES;
     if (B > share) B = share;
     if (B > n) B = n;
-    for (; B > 1; B--) {
-        const double S = x[B - 1].tokens + 1, T = config->max_length ? config->max_length : 2 * S + 10;
-        if (B * beam * S * T <= most_attention / 16) break;
-    }
+    while (B > 1 && attention_size(x, B, config) > most_attention / 16) B--;
     return B;
 }
 
@@ -368,8 +376,10 @@ static tg_status search_sorted(tg_translator *tr, int n, const sentence *x, cons
     tg_status status = s->weights ? TG_OK : tg__status_taken(cx);
     const int all = n - k;
     while (k < n && !status) {
-        for (s->batches = 0; k < n && s->batches < MOST_BATCHES; s->batches++) {
+        double attention = 0;
+        for (s->batches = 0; k < n && s->batches < MOST_BATCHES && attention < most_attention; s->batches++) {
             const int B = batch_size(x + k, n - k, all, config);
+            attention += attention_size(x + k, B, config);
             s->batch[s->batches] =
                 (batch){ .tr = tr, .config = config, .x = x + k, .B = B, .S = x[k + B - 1].tokens + 1 };
             k += B;

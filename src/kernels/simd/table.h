@@ -19,7 +19,8 @@ typedef struct rounded_columns {
 
 enum { ARGMAX_ROWS = 64, ARGMAX_CHAINS = 4 };
 typedef struct argmax_table {
-    int width, deep, zero; /* columns of a panel; ...; 0, 0, 0: there is none */
+    int width, deep,
+        zero; /* columns of a panel; k is filled up to a multiple of deep; 0, 0, 0: there is none */
     /* upper (rows,n), the upper ends of columns in panels, and the column of each row's highest; at most ARGMAX_ROWS rows. x (rows,k): p + zero */
     void (*upper_ends)(const rounded_columns *w, int n, int rows, const uint8_t *x, const rounded_row *row,
                        tg_real *upper, size_t stride, int highest[]);
