@@ -105,16 +105,18 @@ static int run_squared(fixture *f, tg_tensor **out)
 {
     tg_real target[MOST], weight[MOST];
     fill(f, target, weight);
-    out[0] = tg_mean_squared_error(f->t, X(f), target, NULL, TG_MEAN);
-    out[1] = tg_mean_squared_error(f->t, X(f), target, weight, TG_SUM);
+    out[0] = tg_mean_squared_error(f->t, X(f), target, NULL, NULL);
+    out[1] =
+        tg_mean_squared_error(f->t, X(f), target, weight, &(tg_element_loss_config){ .reduction = TG_SUM });
     return 2;
 }
 static int run_binary(fixture *f, tg_tensor **out)
 {
     tg_real target[MOST], weight[MOST];
     fill(f, target, weight);
-    out[0] = tg_binary_cross_entropy(f->t, X(f), target, weight, TG_MEAN);
-    out[1] = tg_binary_cross_entropy(f->t, X(f), target, NULL, TG_SUM);
+    out[0] = tg_binary_cross_entropy(f->t, X(f), target, weight, NULL);
+    out[1] =
+        tg_binary_cross_entropy(f->t, X(f), target, NULL, &(tg_element_loss_config){ .reduction = TG_SUM });
     return 2;
 }
 static int run_cross_entropy(fixture *f, tg_tensor **out)
@@ -126,6 +128,34 @@ static int run_cross_entropy(fixture *f, tg_tensor **out)
         f->t, X(f), id, &(tg_cross_entropy_config){ .reduction = TG_SUM, .label_smoothing = (tg_real)0.1 });
     return 2;
 }
+/* Targets and weights that are (B,T,..), and lengths. */
+static int run_batch_first(fixture *f, tg_tensor **out,
+                           tg_tensor *loss(tg_tape *, tg_tensor *, const tg_real[], const tg_real[],
+                                           const tg_element_loss_config *))
+{
+    tg_real target[MOST], weight[MOST];
+    const tg_element_loss_config c = { .lengths = f->lengths, .batch_first = true };
+    fill(f, target, weight);
+    out[0] = loss(f->t, X(f), target, weight, &c);
+    out[1] = loss(f->t, X(f), target, NULL, &c);
+    return 2;
+}
+static int run_squared_batch_first(fixture *f, tg_tensor **out)
+{
+    return run_batch_first(f, out, tg_mean_squared_error);
+}
+static int run_binary_batch_first(fixture *f, tg_tensor **out)
+{
+    return run_batch_first(f, out, tg_binary_cross_entropy);
+}
+static int run_cross_entropy_batch_first(fixture *f, tg_tensor **out)
+{
+    int id[MOST];
+    for (int i = 0; i < f->T * f->B; i++) id[i] = i % 4 == 2 ? -1 : i * 7 % V;
+    *out = tg_cross_entropy(f->t, X(f), id,
+                            &(tg_cross_entropy_config){ .lengths = f->lengths, .batch_first = true });
+    return 1;
+}
 
 /* ---- layers ---- */
 
@@ -136,6 +166,13 @@ static int run_embedding(fixture *f, tg_tensor **out)
     for (int i = 0; i < f->T * f->B; i++)
         id[i] = i % 5 == 3 ? -1 : i * i % V; /* rows used twice, one never */
     *out = tg_embedding_run(f->layer, f->t, id, f->T, f->B);
+    return 1;
+}
+static int run_embedding_batch_first(fixture *f, tg_tensor **out)
+{
+    int id[MOST];
+    for (int i = 0; i < f->T * f->B; i++) id[i] = i % 5 == 3 ? -1 : i * i % V;
+    *out = tg_embedding_run_batch_first(f->layer, f->t, id, f->B, f->T);
     return 1;
 }
 static void make_linear(fixture *f)
@@ -325,7 +362,11 @@ static const grad_case op_cases[] = {
     { "mean squared error", TAPE_OP_mean_squared_error, make_x, run_squared },
     { "binary cross entropy", TAPE_OP_binary_cross_entropy, make_x, run_binary },
     { "cross entropy", TAPE_OP_cross_entropy, make_logits, run_cross_entropy },
+    { "mean squared error, batch first", TAPE_OP_mean_squared_error, make_x, run_squared_batch_first },
+    { "binary cross entropy, batch first", TAPE_OP_binary_cross_entropy, make_x, run_binary_batch_first },
+    { "cross entropy, batch first", TAPE_OP_cross_entropy, make_logits, run_cross_entropy_batch_first },
     { "embedding", TAPE_OP_embedding, make_embedding, run_embedding },
+    { "embedding, batch first", TAPE_OP_embedding, make_embedding, run_embedding_batch_first },
     { "linear", TAPE_OP_linear, make_linear, run_linear },
     { "linear without bias", TAPE_OP_linear, make_linear_without_bias, run_linear },
     { "linear used twice", TAPE_OP_linear, make_linear, run_linear_twice },

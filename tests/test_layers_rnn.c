@@ -455,6 +455,49 @@ START_TEST(words_give_what_their_embeddings_give)
 }
 END_TEST
 
+/* Values and gradients; ids (T,B), and the same (B,T). */
+START_TEST(batch_first_ids_give_what_the_transposed_ones_give)
+{
+    enum { T = 3, B = 5, V = 4, E = 2 };
+    int by_time[T * B], by_row[B * T];
+    tg_real gradient[2][V * E];
+    for (int k = 0; k < T; k++)
+        for (int b = 0; b < B; b++)
+            by_row[b * T + k] = by_time[k * B + b] = (k * B + b) % 6 == 3 ? -1 : (k * B + b) % (V - 1);
+    tg_context *cx = tg_context_new(NULL);
+    tg_params *ps = tg_params_new(cx);
+    tg_embedding *table = tg_embedding_new(ps, "table", V, E);
+    tg_tape *t = tg_tape_new(cx);
+    tg_tape_begin(t, TG_TRAIN);
+    tg_tensor *y[2] = { tg_embedding_run(table, t, by_time, T, B),
+                        tg_embedding_run_batch_first(table, t, by_row, B, T) };
+    memset(by_row, 0, sizeof by_row); /* copied: no matter */
+    ck_assert(tg__same_shape(y[0], y[1]));
+    ck_assert_mem_eq(y[0]->data, y[1]->data, tg__size(y[0]) * sizeof(tg_real));
+    for (int k = 0; k < 2; k++) {
+        tg_tape_begin(t, TG_TRAIN);
+        for (int i = 0; i < T * B; i++) by_row[i % B * T + i / B] = by_time[i];
+        y[k] = k ? tg_embedding_run_batch_first(table, t, by_row, B, T)
+                 : tg_embedding_run(table, t, by_time, T, B);
+        tg_params_zero_gradients(ps);
+        ck_assert_int_eq(tg_tape_backward(t, tg_sum(t, tg_multiply(t, y[k], y[k]))), TG_OK);
+        ck_assert_int_eq(tg_params_get_gradient(ps, "table/W", gradient[k], V * E), TG_OK);
+    }
+    ck_assert_mem_eq(gradient[0], gradient[1], sizeof gradient[0]);
+    tg_tape_begin(t, TG_TRAIN);
+    tg_embedding_run_batch_first(table, t, (const int[]){ 0, 1, 4, 2 }, 2, 2);
+    ck_assert_str_eq(tg_context_message(cx),
+                     "tg_embedding_run: id 4 at step 0 of row 1, the table has 4 rows");
+    tg_context_clear(cx);
+    tg_embedding_run_batch_first(table, t, by_row, 0, 2);
+    ck_assert_str_eq(tg_context_message(cx), "tg_embedding_run_batch_first: T is 2 and B is 0");
+    tg_context_clear(cx);
+    tg_embedding_run_batch_first(table, t, NULL, 2, 2);
+    ck_assert_str_eq(tg_context_message(cx), "tg_embedding_run_batch_first: ids is NULL");
+    tg_context_free(cx);
+}
+END_TEST
+
 START_TEST(wrong_words_fail_with_their_numbers)
 {
     fixture f = fixture_new(&configs[0]);
@@ -479,7 +522,7 @@ TG_TEST_MAIN("layers/rnn", steps_equal_sequences, two_halves_with_carried_state_
              padded_batches_equal_unpadded_singles, gradients_of_a_batch_are_sums_of_those_of_its_rows,
              length_zero_gives_the_state_that_went_in,
              reverse_direction_is_the_forward_one_on_the_reversed_row, words_give_what_their_embeddings_give,
-             wrong_words_fail_with_their_numbers, wrong_arguments_fail_with_their_numbers,
-             layer_born_in_error_keeps_failing_with_a_sentence,
+             batch_first_ids_give_what_the_transposed_ones_give, wrong_words_fail_with_their_numbers,
+             wrong_arguments_fail_with_their_numbers, layer_born_in_error_keeps_failing_with_a_sentence,
              shared_parameters_serve_another_context_and_cannot_be_trained,
              steady_training_step_allocates_nothing)

@@ -193,6 +193,80 @@ START_TEST(padding_is_not_counted_and_gets_no_gradient)
 }
 END_TEST
 
+/* Ids of logits (T,B,V), and the same (B,T). */
+START_TEST(batch_first_is_time_major_with_the_ids_transposed)
+{
+    enum { T = 4, B = 3, V = 5, N = T * B * V };
+    static const int ragged[B] = { 3, 0, 4 };
+    tg_real x[N];
+    int by_time[T * B], by_row[B * T];
+    for (int i = 0; i < N; i++) x[i] = (tg_real)(2 * sin(1.3 * i));
+    for (int k = 0; k < T; k++)
+        for (int b = 0; b < B; b++)
+            by_row[b * T + k] = by_time[k * B + b] = (k * B + b) % 5 == 2 ? -1 : (k * B + b) * 7 % V;
+    for (int k = 0; k < 4; k++) {
+        fixture f = begin();
+        tg_tensor *logits[2], *y[2];
+        for (int first = 0; first < 2; first++) {
+            const tg_cross_entropy_config c = { .lengths = k & 1 ? ragged : NULL,
+                                                .label_smoothing = k & 2 ? (tg_real)0.1 : 0,
+                                                .batch_first = first };
+            logits[first] = tg_input(f.t, 3, (int[]){ T, B, V }, x);
+            y[first] = tg_cross_entropy(f.t, logits[first], first ? by_row : by_time, &c);
+        }
+        ck_assert_msg(tg_context_ok(f.cx), "%s", tg_context_message(f.cx));
+        ck_assert(*y[0]->data > 0 && *y[0]->data == *y[1]->data);
+        ck_assert_int_eq(tg_tape_backward(f.t, tg_add(f.t, y[0], y[1])), TG_OK);
+        ck_assert_mem_eq(logits[0]->grad, logits[1]->grad, sizeof x);
+        tg_context_free(f.cx);
+    }
+}
+END_TEST
+
+/* The class of a step is whether the number before it was larger; sequences of several lengths, all arrays (B,T,..).
+ * Returns the loss of the last of some training steps; *first: of the first. */
+static double learn(bool batch_first, double *first)
+{
+    enum { B = 8, T = 9, STEPS = 60 };
+    tg_real x[B][T];
+    int target[B][T], lengths[B];
+    double last = 0;
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 5 });
+    tg_params *ps = tg_params_new(cx);
+    tg_rnn *gru = tg_rnn_new(ps, "gru", 1, 16, NULL);
+    tg_linear *out = tg_linear_new(ps, "out", 16, 2, NULL);
+    tg_optimizer *adam = tg_adam_new(ps, &(tg_adam_config){ .lr = (tg_real)0.03 });
+    tg_tape *t = tg_tape_new(cx);
+    for (int step = 0; step < STEPS; step++) {
+        for (int b = 0; b < B; b++) {
+            lengths[b] = T - b % 3;
+            for (int k = 0; k < T; k++) {
+                x[b][k] = (tg_real)tg_random_uniform(cx, "x", step, (uint64_t)(b * T + k));
+                target[b][k] = k && x[b][k - 1] > x[b][k];
+            }
+        }
+        tg_tape_begin(t, TG_TRAIN);
+        tg_tensor *y = tg_rnn_run(gru, t, tg_input_batch_first(t, B, T, 1, &x[0][0]), lengths, NULL, NULL);
+        tg_tensor *loss =
+            tg_cross_entropy(t, tg_linear_run(out, t, y), &target[0][0],
+                             &(tg_cross_entropy_config){ .lengths = lengths, .batch_first = batch_first });
+        last = (double)*loss->data;
+        if (!step) *first = last;
+        ck_assert_int_eq(tg_tape_backward(t, loss), TG_OK);
+        ck_assert_int_eq(tg_optimizer_step(adam), TG_OK);
+    }
+    tg_context_free(cx);
+    return last;
+}
+
+START_TEST(arrays_that_are_all_batch_first_learn)
+{
+    double first;
+    ck_assert_double_lt(learn(true, &first), 0.5 * first);
+    ck_assert_double_gt(learn(false, &first), 0.8 * first); /* the ids of other steps: nothing to learn */
+}
+END_TEST
+
 START_TEST(misuse_is_told_with_its_numbers)
 {
     static const tg_real zeros[24];
@@ -208,13 +282,17 @@ START_TEST(misuse_is_told_with_its_numbers)
         ck_assert_int_eq(tg_context_status(f.cx), expected);                                                 \
         tg_context_clear(f.cx);                                                                              \
     } while (0)
-    FAILS(TG_ERR_ARGUMENT, "the id of row 2 is 4, but there are 4 classes", x, bad_id, NULL);
+    FAILS(TG_ERR_ARGUMENT, "ids[2] is 4, but there are 4 classes", x, bad_id, NULL);
     FAILS(TG_ERR_ARGUMENT, "length 4 of row 1 is outside 0..3", x, ids,
           &(tg_cross_entropy_config){ .lengths = (int[]){ 3, 4 } });
     FAILS(TG_ERR_ARGUMENT, "length -1 of row 0 is outside 0..3", x, ids,
           &(tg_cross_entropy_config){ .lengths = (int[]){ -1, 4 } });
-    FAILS(TG_ERR_SHAPE, "logits are [2,4], but with lengths they must be (T,B,V)", tg_row(f.t, x, 0), ids,
+    FAILS(TG_ERR_SHAPE, "logits are [2,4], but with lengths must be (T,B,V)", tg_row(f.t, x, 0), ids,
           &(tg_cross_entropy_config){ .lengths = (int[]){ 3, 3 } });
+    FAILS(TG_ERR_SHAPE, "logits are [2,4], but with batch_first must be (T,B,V)", tg_row(f.t, x, 0), ids,
+          &(tg_cross_entropy_config){ .batch_first = true });
+    FAILS(TG_ERR_ARGUMENT, "ids[3] is 4, but there are 4 classes", x, (int[]){ 0, 1, 2, 4, 0, 0 },
+          &(tg_cross_entropy_config){ .batch_first = true });
     FAILS(TG_ERR_ARGUMENT, "label_smoothing is 1, must be at least 0 and below 1", x, ids,
           &(tg_cross_entropy_config){ .label_smoothing = 1 });
     FAILS(TG_ERR_ARGUMENT, "label_smoothing is -0.5, must be at least 0 and below 1", x, ids,
@@ -272,5 +350,6 @@ END_TEST
 TG_TEST_MAIN("losses/cross_entropy", loss_and_gradient_are_those_of_the_definition,
              gradient_is_added_to_what_is_there, equal_logits_cost_the_logarithm_of_the_number_of_classes,
              huge_logits_give_finite_losses_and_gradients, all_padding_is_exactly_zero_and_backward_goes,
-             padding_is_not_counted_and_gets_no_gradient, misuse_is_told_with_its_numbers,
+             padding_is_not_counted_and_gets_no_gradient, batch_first_is_time_major_with_the_ids_transposed,
+             arrays_that_are_all_batch_first_learn, misuse_is_told_with_its_numbers,
              nan_among_the_logits_is_not_hidden, any_number_of_workers_gives_the_same_bits)

@@ -17,6 +17,8 @@ typedef struct tg_embedding tg_embedding;
 TG_API tg_embedding *tg_embedding_new(tg_params *ps, const char *name, int V, int E);
 /* ids (T,B), each in [0, V) or < 0 for padding, which gives zeros -> (T,B,E). ids are copied. */
 TG_API tg_tensor *tg_embedding_run(tg_embedding *l, tg_tape *t, const int ids[], int T, int B);
+/* The same for ids (B,T), as most arrays are -> (T,B,E). Targets beside them: see batch_first in losses.h. */
+TG_API tg_tensor *tg_embedding_run_batch_first(tg_embedding *l, tg_tape *t, const int ids[], int B, int T);
 
 /* ---- linear: y = x W + b, W (I,O) Glorot, b (O) zeros ---- */
 typedef struct tg_linear tg_linear;

@@ -41,7 +41,8 @@ TG_API size_t tg_tape_bytes(const tg_tape *t); /* most memory used between two b
 /* User data enters here: a tensor on the tape with a copy of src (all of its elements), checked for
  * rank, dimensions and finite values. It carries a gradient when training (see tensor.grad). */
 TG_API tg_tensor *tg_input(tg_tape *t, int rank, const int dim[], const tg_real *src);
-/* src (B,T,D), as most arrays come, to (T,B,D). */
+/* src (B,T,D), as most arrays come, to (T,B,D). Targets beside it that are (B,T,..), too, need batch_first in the loss's
+ * config, and ids (B,T) tg_embedding_run_batch_first(). */
 TG_API tg_tensor *tg_input_batch_first(tg_tape *t, int B, int T, int D, const tg_real *src);
 
 #ifdef __cplusplus

@@ -39,13 +39,19 @@ static void embedding_backward(tg_tape *t, void *record)
 
 static const tape_op op_embedding = { TAPE_OP_embedding, embedding_backward };
 
+static bool sizes_hold(const tg_embedding *l, tg_tape *t, const char *who, const int ids[], int T, int B)
+{
+    if (!tg__layer_ready(l ? l->ps : NULL, t, who)) return false;
+    if (!ids)
+        tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: ids is NULL", who);
+    else if (T < 1 || B < 1 || (int64_t)T * B > INT_MAX)
+        tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: T is %d and B is %d", who, T, B);
+    return !t->cx->status;
+}
+
 bool tg__embedding_ids_hold(const tg_embedding *l, tg_tape *t, const int ids[], int T, int B)
 {
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_embedding_run")) return false;
-    if (T < 1 || B < 1 || (int64_t)T * B > INT_MAX) {
-        tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_embedding_run: T is %d and B is %d", T, B);
-        return false;
-    }
+    if (!sizes_hold(l, t, "tg_embedding_run", ids, T, B)) return false;
     for (int i = 0; i < T * B; i++)
         if (ids[i] >= l->W->dim[0]) {
             tg__tape_fail(t, TG_ERR_ARGUMENT,
@@ -68,4 +74,14 @@ tg_tensor *tg_embedding_run(tg_embedding *l, tg_tape *t, const int ids[], int T,
     tg__embedding_forward(t->cx, n, E, copy, l->W->data, y->data);
     *r = (embedding_record){ l->W, y, n, copy };
     return tg__tape_record(t, &op_embedding, r, y, 1, (tg_tensor *[]){ l->W });
+}
+
+tg_tensor *tg_embedding_run_batch_first(tg_embedding *l, tg_tape *t, const int ids[], int B, int T)
+{
+    if (!sizes_hold(l, t, "tg_embedding_run_batch_first", ids, T, B)) return &t->cx->nil;
+    int *by_time = tg__tape_take(t, (size_t)T * (size_t)B * sizeof *by_time);
+    if (!by_time) return &t->cx->nil;
+    for (int b = 0; b < B; b++)
+        for (int k = 0; k < T; k++) by_time[(size_t)k * B + b] = ids[(size_t)b * T + k];
+    return tg_embedding_run(l, t, by_time, T, B);
 }

@@ -15,6 +15,7 @@
 #include <tidegate/losses.h>
 
 #include "kernels/softmax.h"
+#include "losses/targets.h"
 #include "tensor/tape.h"
 
 enum { PIECE = 1 << 15, CHUNK = 1024, LANES = 8 };
@@ -95,42 +96,23 @@ static void cross_entropy_backward(tg_tape *t, void *argument)
     tg__team_run(t->cx, ((const record *)argument)->pieces, backward_piece, argument);
 }
 
-/* r->id[i] <- ids[i], or -1 where the row is padding. Returns how many rows are real; -1: the context
- * failed. */
-static int64_t copy_ids(tg_tape *t, const record *r, const int ids[], const int *lengths)
+/* r->id[i] <- the id of row i, or -1 if the row is padding. Returns how many rows are real; -1: the context failed. */
+static int64_t copy_ids(tg_tape *t, const record *r, const int ids[], const targets *order)
 {
-    const size_t B = lengths ? (size_t)r->logits->dim[1] : 1;
     int64_t real = 0;
     for (size_t i = 0; i < r->rows; i++) {
-        const bool padding = ids[i] < 0 || (lengths && (int64_t)(i / B) >= lengths[i % B]);
-        if (!padding && (size_t)ids[i] >= r->V) {
+        const size_t place = tg__target_place(order, i);
+        const bool padding = ids[place] < 0 || !tg__target_real(order, i);
+        if (!padding && (size_t)ids[place] >= r->V) {
             tg_context_fail(t->cx, TG_ERR_ARGUMENT,
-                            "tg_cross_entropy: the id of row %zu is %d, but there are %zu classes", i, ids[i],
+                            "tg_cross_entropy: ids[%zu] is %d, but there are %zu classes", place, ids[place],
                             r->V);
             return -1;
         }
-        r->id[i] = padding ? -1 : ids[i];
+        r->id[i] = padding ? -1 : ids[place];
         real += !padding;
     }
     return real;
-}
-
-static bool lengths_fit(tg_tape *t, const tg_tensor *logits, const int *lengths)
-{
-    if (!lengths) return true;
-    if (logits->rank != 3) {
-        tg_context_fail(t->cx, TG_ERR_SHAPE,
-                        "tg_cross_entropy: logits are %s, but with lengths they must be (T,B,V)",
-                        tg__shape(logits).s);
-        return false;
-    }
-    for (int b = 0; b < logits->dim[1]; b++)
-        if (lengths[b] < 0 || lengths[b] > logits->dim[0]) {
-            tg_context_fail(t->cx, TG_ERR_ARGUMENT, "tg_cross_entropy: length %d of row %d is outside 0..%d",
-                            lengths[b], b, logits->dim[0]);
-            return false;
-        }
-    return true;
 }
 
 tg_tensor *tg_cross_entropy(tg_tape *t, tg_tensor *logits, const int ids[],
@@ -147,9 +129,10 @@ tg_tensor *tg_cross_entropy(tg_tape *t, tg_tensor *logits, const int ids[],
     if (!(e >= 0 && e < 1))
         return tg__tape_fail(t, TG_ERR_ARGUMENT,
                              "tg_cross_entropy: label_smoothing is %g, must be at least 0 and below 1", e);
-    if (!lengths_fit(t, logits, c.lengths)) return &t->cx->nil;
-
     const size_t rows = tg__rows(logits), V = (size_t)tg__columns(logits);
+    targets order = { .lengths = c.lengths, .batch_first = c.batch_first };
+    if (!tg__targets_make(&order, t, "tg_cross_entropy", logits, rows, 3, "logits are", "(T,B,V)"))
+        return &t->cx->nil;
     const int pieces = tg__pieces((int64_t)rows, 1 + PIECE / (int64_t)V);
     tg_tensor *y = tg__tape_tensor(t, 0, NULL, logits->grad);
     record *r = tg__tape_take(t, sizeof *r);
@@ -161,7 +144,7 @@ tg_tensor *tg_cross_entropy(tg_tape *t, tg_tensor *logits, const int ids[],
     r->partial = tg__tape_take(t, (size_t)pieces * sizeof *r->partial);
     if (t->cx->status) return &t->cx->nil;
 
-    const int64_t N = copy_ids(t, r, ids, c.lengths);
+    const int64_t N = copy_ids(t, r, ids, &order);
     if (N < 0) return &t->cx->nil;
     r->factor = c.reduction == TG_SUM || !N ? 1 : 1 / (double)N;
     double sum = 0;

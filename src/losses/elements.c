@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "losses/targets.h"
+
 enum { PIECE = 1 << 14 };
 
 typedef struct record {
@@ -45,30 +47,33 @@ void tg__elements_backward(tg_tape *t, void *record_)
     tg__team_ranges(t->cx, tg__size(r->x), PIECE, backward_range, record_);
 }
 
-/* Copies weights and targets, and counts the elements that have weight. -1: the context failed. A target
- * without weight is not looked at: it may be missing. */
-static int64_t copy_targets(tg_tape *t, const record *r, const tg_real target[], const tg_real weight[])
+/* Copies targets and weights into the order of x, and counts the elements that have weight; padding has weight 0.
+ * The target of an element without weight may be anything. -1: the context failed. */
+static int64_t copy_targets(tg_tape *t, const record *r, const tg_real target[], const tg_real weight[],
+                            const targets *order)
 {
     const element_loss *loss = r->loss;
     int64_t counted = 0;
     for (size_t i = 0, n = tg__size(r->x); i < n; i++) {
-        if (weight && !isfinite(weight[i])) {
-            tg_context_fail(t->cx, TG_ERR_NUMBER, "%s: weight %zu of %zu is %g", loss->name, i, n,
-                            (double)weight[i]);
+        const size_t place = tg__target_place(order, i);
+        const double y = (double)target[place], w = !tg__target_real(order, i) ? 0
+                                                    : weight                   ? (double)weight[place]
+                                                                               : 1;
+        if (r->weight) r->weight[i] = (tg_real)w;
+        r->target[i] = target[place];
+        if (!isfinite(w)) {
+            tg_context_fail(t->cx, TG_ERR_NUMBER, "%s: weight %zu of %zu is %g", loss->name, place, n, w);
             return -1;
         }
-        const bool counts = !weight || weight[i] != 0;
-        if (weight) r->weight[i] = weight[i];
-        r->target[i] = target[i];
-        counted += counts;
-        if (counts && !isfinite(target[i])) {
-            tg_context_fail(t->cx, TG_ERR_NUMBER, "%s: target %zu of %zu is %g", loss->name, i, n,
-                            (double)target[i]);
+        if (w == 0) continue;
+        counted++;
+        if (!isfinite(y)) {
+            tg_context_fail(t->cx, TG_ERR_NUMBER, "%s: target %zu of %zu is %g", loss->name, place, n, y);
             return -1;
         }
-        if (counts && !((double)target[i] >= loss->least && (double)target[i] <= loss->most)) {
+        if (!(y >= loss->least && y <= loss->most)) {
             tg_context_fail(t->cx, TG_ERR_ARGUMENT, "%s: target %zu of %zu is %g, outside [%g, %g]",
-                            loss->name, i, n, (double)target[i], loss->least, loss->most);
+                            loss->name, place, n, y, loss->least, loss->most);
             return -1;
         }
     }
@@ -76,25 +81,28 @@ static int64_t copy_targets(tg_tape *t, const record *r, const tg_real target[],
 }
 
 tg_tensor *tg__elements_loss(tg_tape *t, const element_loss *loss, tg_tensor *x, const tg_real target[],
-                             const tg_real weight[], tg_reduction reduction)
+                             const tg_real weight[], const tg_element_loss_config *config)
 {
+    const tg_element_loss_config c = config ? *config : (tg_element_loss_config){ 0 };
     if (!tg__tape_ready(t, loss->name)) return &t->cx->nil;
     if (!x || !target)
         return tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: %s is NULL", loss->name, x ? "target" : "x");
     const size_t n = tg__size(x);
+    targets order = { .lengths = c.lengths, .batch_first = c.batch_first };
+    if (!tg__targets_make(&order, t, loss->name, x, n, 2, "x is", "(T,B,..)")) return &t->cx->nil;
     const int pieces = tg__pieces((int64_t)n, PIECE);
     tg_tensor *y = tg__tape_tensor(t, 0, NULL, x->grad);
     record *r = tg__tape_take(t, sizeof *r);
     if (!y || !r) return &t->cx->nil;
     *r = (record){ .loss = loss, .x = x, .y = y, .pieces = pieces };
     r->target = tg__tape_take(t, n * sizeof *r->target);
-    r->weight = weight ? tg__tape_take(t, n * sizeof *r->weight) : NULL;
+    r->weight = weight || c.lengths ? tg__tape_take(t, n * sizeof *r->weight) : NULL;
     r->partial = tg__tape_take(t, (size_t)pieces * sizeof *r->partial);
     if (t->cx->status) return &t->cx->nil;
 
-    const int64_t N = copy_targets(t, r, target, weight);
+    const int64_t N = copy_targets(t, r, target, weight, &order);
     if (N < 0) return &t->cx->nil;
-    r->factor = reduction == TG_SUM || !N ? 1 : 1 / (double)N;
+    r->factor = c.reduction == TG_SUM || !N ? 1 : 1 / (double)N;
     double sum = 0;
     tg__team_run(t->cx, pieces, forward_piece, r);
     for (int k = 0; k < pieces; k++) sum += r->partial[k];

@@ -20,7 +20,7 @@ typedef struct element_loss {
 } element_loss;
 
 tg_tensor *tg__elements_loss(tg_tape *t, const element_loss *loss, tg_tensor *x, const tg_real target[],
-                             const tg_real weight[], tg_reduction reduction);
+                             const tg_real weight[], const tg_element_loss_config *config);
 void tg__elements_backward(tg_tape *t, void *record);
 
 #endif

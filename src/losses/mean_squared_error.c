@@ -11,7 +11,7 @@ static void slope(size_t n, const tg_real *x, const tg_real *target, tg_real *d)
 }
 
 tg_tensor *tg_mean_squared_error(tg_tape *t, tg_tensor *x, const tg_real target[], const tg_real weight[],
-                                 tg_reduction reduction)
+                                 const tg_element_loss_config *config)
 {
     static const element_loss loss = {
         .op = { TAPE_OP_mean_squared_error, tg__elements_backward },
@@ -21,5 +21,5 @@ tg_tensor *tg_mean_squared_error(tg_tape *t, tg_tensor *x, const tg_real target[
         .value = value,
         .slope = slope,
     };
-    return tg__elements_loss(t, &loss, x, target, weight, reduction);
+    return tg__elements_loss(t, &loss, x, target, weight, config);
 }

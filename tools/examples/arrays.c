@@ -61,7 +61,7 @@ static tg_status train(tg_context *cx, int64_t steps)
         make_batch(cx, step, x, answer);
         tg_tape_begin(t, TG_TRAIN);
         tg_tensor *y = net_run(n, t, tg_input_batch_first(t, B, T, 2, x));
-        tg_tensor *loss = tg_mean_squared_error(t, y, answer, NULL, TG_MEAN);
+        tg_tensor *loss = tg_mean_squared_error(t, y, answer, NULL, NULL);
         sum += *loss->data;
         tg_status s = tg_tape_backward(t, loss);
         if (s) return s;
