@@ -130,5 +130,71 @@ START_TEST(tokenizers_have_names)
 }
 END_TEST
 
+/* ---- text that is safe to show ---- */
+
+START_TEST(printable_text_escapes_what_acts_or_hides)
+{
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        { "", "" },
+        { "plain text, \\x1b and all", "plain text, \\x1b and all" },
+        { "caf\xC3\xA9 e\xCC\x81 \xE6\x97\xA5\xE6\x9C\xAC \xF0\x9F\x98\x80 \xC2\xA0",
+          "caf\xC3\xA9 e\xCC\x81 \xE6\x97\xA5\xE6\x9C\xAC \xF0\x9F\x98\x80 \xC2\xA0" },
+        { "\x1b[31m\x07\x7f\n\t\r", "\\x1b[31m\\x07\\x7f\\x0a\\x09\\x0d" },
+        { "\x9b"
+          "31m a\xFF\xC0\xAF\xED\xA0\x80",
+          "\\x9b31m a\\xff\\xc0\\xaf\\xed\\xa0\\x80" }, /* raw bytes */
+        { "\xC2\x9b\xC2\x85", "\\u009b\\u0085" },       /* C1 */
+        { "\xD8\x9C\xE2\x80\x8E\xE2\x80\x8F\xE2\x80\xAE\xE2\x81\xA6", "\\u061c\\u200e\\u200f\\u202e\\u2066" },
+        { "\xE2\x80\xA8\xE2\x80\xA9", "\\u2028\\u2029" },
+        { "\xF3\xA0\x81\x81\xF3\xA0\x84\x80", "\\U000e0041\\U000e0100" },
+        { "\xE2\x80\x8B\xEF\xBB\xBF\xC2\xAD\xE3\x85\xA4\xEF\xBF\xB9", "\\u200b\\ufeff\\u00ad\\u3164\\ufff9" },
+        { "a\xE2\x80\x8D", "a\\u200d" }, /* a joiner behind ASCII */
+        { "\xE0\xA4\x95\xE2\x80\x8D\xE0\xA4\xB7",
+          "\xE0\xA4\x95\xE2\x80\x8D\xE0\xA4\xB7" },                                    /* of Devanagari */
+        { "\xE2\x9D\xA4\xEF\xB8\x8F\xEF\xB8\x8F", "\xE2\x9D\xA4\xEF\xB8\x8F\\ufe0f" }, /* one at a time */
+        { "\xE2\x82", "\\xe2\\x82" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char to[128];
+        const size_t n = strlen(cases[i].shown);
+        ck_assert_uint_eq(tg_text_printable(cases[i].text, NULL, 0), n);
+        ck_assert_uint_eq(tg_text_printable(cases[i].text, to, sizeof to), n);
+        ck_assert_str_eq(to, cases[i].shown);
+    }
+    ck_assert_uint_eq(tg_text_printable(NULL, NULL, 0), 0);
+}
+END_TEST
+
+/* Whatever bytes it is made of: what is shown is UTF-8 and has no control character. */
+START_TEST(printable_text_is_safe_whatever_it_is_made_of)
+{
+    for (unsigned two = 1; two < 65536; two++) {
+        const char text[] = { (char)(two >> 8 ? two >> 8 : 'x'), (char)(two & 255), 'x', 0 };
+        char to[64];
+        tg_text_printable(text, to, sizeof to);
+        ck_assert_msg(tg_utf8_valid(to, NULL), "%04x: %s", two, to);
+        for (const unsigned char *s = (unsigned char *)to; *s; s++)
+            ck_assert_msg(*s >= ' ' && *s != 127 && !(s[0] == 0xC2 && s[1] < 0xA0), "%04x: %s", two, to);
+    }
+}
+END_TEST
+
+START_TEST(printable_text_that_does_not_fit_ends_between_characters)
+{
+    static const char text[] = "a\xC3\xA9\x1b\xE6\x97\xA5z", *const fits[] = {
+        "", "a", "a", "a\xC3\xA9", "a\xC3\xA9", "a\xC3\xA9", "a\xC3\xA9", "a\xC3\xA9\\x1b"
+    };
+    for (size_t bytes = 1; bytes < 9; bytes++) {
+        char to[9] = "........";
+        ck_assert_uint_eq(tg_text_printable(text, to, bytes), 11);
+        ck_assert_str_eq(to, fits[bytes - 1]);
+    }
+}
+END_TEST
+
 TG_TEST_MAIN("data/text", utf8_is_checked_strictly, utf8_has_exactly_the_unicode_code_points,
-             tokenizers_cut_where_they_say, tokenizers_have_names)
+             printable_text_escapes_what_acts_or_hides, printable_text_is_safe_whatever_it_is_made_of,
+             printable_text_that_does_not_fit_ends_between_characters, tokenizers_cut_where_they_say,
+             tokenizers_have_names)

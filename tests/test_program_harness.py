@@ -3,6 +3,7 @@
 A test is a function whose name is a sentence; it is handed a fresh directory, which is removed after it."""
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import traceback
 
 PROGRAM = ""  # set by main()
 COMPARE = ""
+EDIT = ""
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # a model that learns nothing much, but in no time
@@ -87,6 +89,61 @@ def differing(a, b):
     return done.stdout + done.stderr if done.returncode else ""
 
 
+def edited(checkpoint, to, **texts):
+    """A copy of a checkpoint, sealed, where these texts stand: edited(a, b, **{"run/openblas_core": "Z80"})."""
+    subprocess.run([EDIT, str(checkpoint), str(to), *(f"{path}={text}" for path, text in texts.items())], check=True, timeout=60)
+    return to
+
+
+class Terminal:
+    """A pseudo-terminal that the program is started on; what it shows is in .shown, as bytes."""
+
+    def __init__(self, *arguments, term="dumb", **more):
+        try:
+            self.master, slave = pty.openpty()
+        except OSError as error:  # a bare chroot has none
+            raise Missing(f"pseudo-terminal: {error}") from error
+        streams = {"stdin": slave, "stdout": slave, "stderr": slave, **more}
+        self.shown = b""
+        self.child = subprocess.Popen([PROGRAM, *(a if isinstance(a, bytes) else str(a) for a in arguments)], env={**os.environ, "TERM": term},
+                                      start_new_session=True, **streams)
+        os.close(slave)
+
+    def __str__(self):
+        return f"on a terminal: {self.child.args} -> {self.child.returncode}\n{self.shown}"
+
+    def read(self):
+        """The next piece; False at the end."""
+        try:
+            piece = os.read(self.master, 65536)
+        except OSError:  # the last one who had it open is gone
+            piece = b""
+        self.shown += piece
+        return bool(piece)
+
+    def read_until(self, what):
+        while what not in self.shown:
+            expect(self.read(), f"{what} is not shown:", self)
+
+    def write(self, keys):
+        os.write(self.master, keys)
+
+    def end(self, timeout=60):
+        """Everything that is shown until the program ends -> its exit code as a shell has it."""
+        while self.read():
+            pass
+        code = self.child.wait(timeout)
+        os.close(self.master)
+        return code if code >= 0 else 128 - code
+
+
+def on_terminal(*arguments, **more):
+    """A run whose stdout and stderr are a terminal, to its end."""
+    run = Terminal(*arguments, stdin=subprocess.DEVNULL, **more)
+    run.end()
+    return run
+
+
 def wait_until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
@@ -100,8 +157,9 @@ class Missing(Exception):
 
 def main(tests):
     """argv: the program, the comparing program, then names of tests (all if none)."""
-    global PROGRAM, COMPARE
+    global PROGRAM, COMPARE, EDIT
     PROGRAM, COMPARE = (os.path.abspath(path) for path in sys.argv[1:3])
+    EDIT = COMPARE.replace("compare_checkpoints", "edit_checkpoint")  # beside it
     chosen = [test for test in tests if len(sys.argv) < 4 or test.__name__ in sys.argv[3:]]
     failed = skipped = 0
     for test in chosen:

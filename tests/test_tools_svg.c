@@ -134,7 +134,8 @@ START_TEST(elided_text_fits)
         { "\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E", 5, 16, "\xE6\x97\xA5\xE6\x9C\xAC\xE2\x80\xA6" },
         { "\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E", 4, 16, "\xE6\x97\xA5\xE2\x80\xA6" },
         { "e\xCC\x81t\xC3\xA9", 3, 16, "e\xCC\x81t\xC3\xA9" },
-        { "a\x1B\xFF", 3, 16, "a" BAD BAD },
+        { "a\x1B\xFF", 9, 16, "a\\x1b\\xff" },
+        { "a\xE2\x80\xAE", 5, 16, "a\\u2\xE2\x80\xA6" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char to[16];

@@ -10,6 +10,9 @@
  * calls do nothing until tg_context_clear(). So a forward pass reads as mathematics and is checked
  * once, where its result is used.
  *
+ * Messages, those of the log too, may hold text from outside as it is: names of files, and what a file
+ * holds. Before a message goes to a terminal, pass it through tg_text_printable() (data.h).
+ *
  * The library never exits, prints, or installs signal handlers.                               */
 #ifndef TIDEGATE_CORE_H
 #define TIDEGATE_CORE_H

@@ -80,6 +80,7 @@ typedef struct talk_bar {
 
 double tg__seconds(void); /* a clock that is never set back */
 void tg__talk_open(talk *k, FILE *out, const char *unit);
+/* A sentence on a line of its own; what it has from outside is made printable. */
 void tg__talk_say(talk *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The line of a log row; `best`: the validation is the best so far. */
 void tg__talk_row(talk *k, const metrics_row *row, bool best);

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <tidegate/data.h>
+
 #include "train/driver.h"
 
 static const double between_bars = 0.1, between_lines = 2; /* seconds */
@@ -36,13 +38,15 @@ void tg__talk_close(talk *k)
 
 void tg__talk_say(talk *k, const char *format, ...)
 {
+    char sentence[2048], shown[4 * sizeof sentence];
     if (!k->out) return;
     tg__talk_close(k);
     va_list arguments;
     va_start(arguments, format);
-    vfprintf(k->out, format, arguments);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
-    fputc('\n', k->out);
+    tg_text_printable(sentence, shown, sizeof shown);
+    fprintf(k->out, "%s\n", shown);
     fflush(k->out);
 }
 

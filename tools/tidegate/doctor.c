@@ -42,7 +42,9 @@ int command_doctor(int argc, char *argv[])
     const char *advice = tg_blas_advice();
     const double speed = tg_measure_product(cx, PRODUCT_ROWS) * 1e-9;
     printf("tidegate         %s, %d-bit numbers\n", tg_version(), 8 * (int)sizeof(tg_real));
-    printf("processor        %s\n", processor);
+    printf("processor        ");
+    put_printable(processor);
+    printf("\n");
     printf("cores            %ld here, %d threads in use\n", sysconf(_SC_NPROCESSORS_ONLN),
            tg_context_threads(cx));
     printf("instructions     %s\n", tg_simd_variant());

@@ -1,6 +1,7 @@
 /* tools/tidegate/inspect.c -- tidegate inspect: what a checkpoint holds, for people to read. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
@@ -73,7 +74,7 @@ static void print_texts(const tg_entry *e)
     printf("%d:", e->dim[0]);
     for (int i = 0; i < e->dim[0] && i < SOME_TEXTS; i++) {
         putchar(' ');
-        put_text(text[i], true);
+        put_printable(text[i]);
     }
     if (e->dim[0] > SOME_TEXTS) printf(" ...");
 }
@@ -83,7 +84,7 @@ static void print_value(const tg_entry *e)
     switch (e->type) {
     case TG_INT64: printf("%lld", (long long)*(const int64_t *)e->data); break;
     case TG_FLOAT64: printf("%.9g", *(const double *)e->data); break;
-    case TG_TEXT: put_text(e->data, true); break;
+    case TG_TEXT: put_printable(e->data); break;
     default: break;
     }
 }
@@ -94,8 +95,8 @@ static bool shown(const tg_entry *e) { return !e->array || strncmp(e->path, "opt
 static void print_entry(const tg_entry *e, const char *name)
 {
     printf("  ");
-    put_text(name, true);
-    printf("%*s ", (int)strlen(name) < NAME_WIDTH ? NAME_WIDTH - (int)strlen(name) : 0, "");
+    const int width = put_printable(name);
+    printf("%*s ", width < NAME_WIDTH ? NAME_WIDTH - width : 0, "");
     if (!e->array)
         print_value(e);
     else if (e->type == TG_TEXT)
@@ -110,12 +111,21 @@ static bool in_group(const char *path, const char *group, size_t bytes)
     return bytes ? strncmp(path, group, bytes) == 0 && path[bytes] == '/' : !strchr(path, '/');
 }
 
+static void print_heading(const char *group, size_t bytes)
+{
+    char *name = strndup(group, bytes);
+    printf("\n");
+    if (name) put_printable(name);
+    printf("\n");
+    free(name);
+}
+
 /* Everything under one top-level name, or, with bytes 0, what has none. */
 static void print_group(const tg_archive *a, const char *group, size_t bytes)
 {
     totals t = { 0 };
     tg_entry e;
-    if (bytes) printf("\n%.*s\n", (int)bytes, group);
+    if (bytes) print_heading(group, bytes);
     for (int i = 0; i < tg_archive_count(a); i++) {
         tg_archive_entry(a, i, &e);
         if (!in_group(e.path, group, bytes)) continue;
@@ -139,7 +149,8 @@ static bool first_of_group(const tg_archive *a, int i, const char *group, size_t
 static void print_archive(const tg_archive *a, const char *path)
 {
     tg_entry e;
-    printf("%s\n", path);
+    put_printable(path);
+    printf("\n");
     print_group(a, "", 0);
     for (int i = 0; i < tg_archive_count(a); i++) {
         tg_archive_entry(a, i, &e);

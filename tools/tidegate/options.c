@@ -152,7 +152,7 @@ int usage_error(const char *command_name, const char *format, ...)
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
     fail("%s", sentence);
-    fprintf(stderr, "Try 'tidegate %s%s--help'.\n", command_name, *command_name ? " " : "");
+    tell("Try 'tidegate %s%s--help'.", command_name, *command_name ? " " : "");
     return EXIT_USAGE;
 }
 

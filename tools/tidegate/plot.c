@@ -63,7 +63,7 @@ static int draw(int runs, const curves_run run[], const settings *given)
     const bool drawn = curves_draw(out.f, runs, run, (curves_scale)given->scale);
     if (!drawn) fail("%s: out of memory", out.name);
     if (!output_file_close(&out, drawn) || !drawn) return EXIT_FAILED;
-    fprintf(stderr, "The picture is %s.\n", out.name);
+    tell("The picture is %s.", out.name);
     return EXIT_DONE;
 }
 

@@ -28,16 +28,25 @@ int command_bench(int argc, char *argv[]);
 
 /* ---- talk (talk.c) ---- */
 
-/* "tidegate: <sentence>" on stderr, on one line whatever the sentence holds -> EXIT_FAILED. */
+/* Every sentence goes to stderr on a line of its own, and text from outside in it is made printable
+ * (tg_text_printable()): nothing else in the program writes to stderr, but the driver's progress. */
+
+/* "tidegate: <sentence>" -> EXIT_FAILED. */
 int fail(const char *format, ...) TG_PRINTF(1, 2);
 /* The context's sentence -> EXIT_FAILED. */
 int fail_context(const tg_context *cx);
-/* "tidegate: warning: <sentence>" on stderr, on one line. */
+/* "tidegate: warning: <sentence>" */
 void warn(const char *format, ...) TG_PRINTF(1, 2);
+/* "<sentence>": news. */
+void tell(const char *format, ...) TG_PRINTF(1, 2);
+/* "> ": asks for a line. */
+void ask(void);
 /* Writes what stdout still holds -> result, or EXIT_FAILED if that, or an earlier write, failed. */
 int finish_output(int result);
-/* text on stdout. escape: control characters (C0, DEL, C1) are shown, as \x1b, not sent. */
-void put_text(const char *text, bool escape);
+/* Text from outside on stdout: as it is to a file or a pipe, printable on a terminal. */
+void put_text(const char *text);
+/* Text from outside in what people read: printable wherever stdout goes -> columns of a terminal that it takes. */
+int put_printable(const char *text);
 /* Matrices of so many rows and columns stand for the best product. */
 enum { PRODUCT_ROWS = 1024 };
 /* A context with the library's warnings on stderr. */

@@ -58,7 +58,7 @@ static int change(training_settings *values, const char *set)
     option_text(o, values, old, sizeof old);
     if (!option_set(o, values, equals + 1, why, sizeof why)) return usage_error("resume", "%s", why);
     option_text(o, values, new, sizeof new);
-    if (!values->quiet) fprintf(stderr, "%s: %s, was %s\n", o->name, new, old);
+    if (!values->quiet) tell("%s: %s, was %s", o->name, new, old);
     return EXIT_DONE;
 }
 

@@ -30,8 +30,10 @@ static int run(const command *c, int argc, char *argv[], tg_status (*work)(tg_co
     const bool ok = tg_context_ok(cx) && work(cx, file[0]) == TG_OK;
     if (!ok)
         fail_context(cx);
-    else if (stat(file[0], &is) == 0)
-        printf("%s: %s, %lld bytes\n", file[0], done, (long long)is.st_size);
+    else if (stat(file[0], &is) == 0) {
+        put_text(file[0]);
+        printf(": %s, %lld bytes\n", done, (long long)is.st_size);
+    }
     tg_context_free(cx);
     return finish_output(ok ? EXIT_DONE : EXIT_FAILED);
 }

@@ -2,25 +2,38 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "program.h"
+#include "unicode.h"
 
-/* One line, whatever stands in a file's name: control characters become '?'. */
+/* To be freed. NULL: out of memory. */
+static char *printable(const char *text)
+{
+    const size_t bytes = tg_text_printable(text, NULL, 0) + 1;
+    char *shown = malloc(bytes);
+    if (shown) tg_text_printable(text, shown, bytes);
+    return shown;
+}
+
+/* The one door to stderr. */
 static void say(const char *before, const char *format, va_list arguments)
 {
-    char sentence[4096];
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    for (char *s = sentence; *s; s++)
-        if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
-    fprintf(stderr, "tidegate: %s%s\n", before, sentence);
+    char *sentence = NULL;
+    if (vasprintf(&sentence, format, arguments) < 0) sentence = NULL;
+    char *shown = sentence ? printable(sentence) : NULL;
+    fprintf(stderr, "%s%s\n", before, shown ? shown : "out of memory: a sentence is lost");
+    free(shown);
+    free(sentence);
 }
 
 int fail(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    say("", format, arguments);
+    say("tidegate: ", format, arguments);
     va_end(arguments);
     return EXIT_FAILED;
 }
@@ -31,21 +44,36 @@ void warn(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    say("warning: ", format, arguments);
+    say("tidegate: warning: ", format, arguments);
     va_end(arguments);
 }
 
-void put_text(const char *text, bool escape)
+void tell(const char *format, ...)
 {
-    for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
-        const bool c1 = s[0] == 0xC2 && s[1] >= 0x80 && s[1] < 0xA0; /* U+0080 to U+009F */
-        if (escape && c1)
-            printf("\\x%02x", *++s);
-        else if (escape && (*s < ' ' || *s == 127))
-            printf("\\x%02x", *s);
-        else
-            putchar(*s);
-    }
+    va_list arguments;
+    va_start(arguments, format);
+    say("", format, arguments);
+    va_end(arguments);
+}
+
+void ask(void) { fputs("> ", stderr); }
+
+int put_printable(const char *text)
+{
+    char *shown = printable(text);
+    if (!shown) return fail("out of memory: a text of %zu bytes is not shown", strlen(text)), 0;
+    const int columns = unicode_columns(shown);
+    fputs(shown, stdout);
+    free(shown);
+    return columns;
+}
+
+void put_text(const char *text)
+{
+    if (isatty(STDOUT_FILENO))
+        put_printable(text);
+    else
+        fputs(text, stdout);
 }
 
 int finish_output(int result)

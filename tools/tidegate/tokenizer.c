@@ -44,8 +44,8 @@ static bool choose(const char *path, bool quiet, int *tokenizer)
     if (!ok)
         fail_context(cx);
     else if (!quiet)
-        fprintf(stderr, "Tokens are %s: about %.0f %% of the words of new text would be unknown.\n",
-                *tokenizer == TOKENIZER_WORDS ? "words" : "characters", 100 * unseen);
+        tell("Tokens are %s: about %.0f %% of the words of new text would be unknown.",
+             *tokenizer == TOKENIZER_WORDS ? "words" : "characters", 100 * unseen);
     tg_context_free(cx);
     return ok;
 }
@@ -88,7 +88,7 @@ static bool give_codes(tg_tokenizer *k, tg_context *cx, const training_settings 
     if (o->codes && tg_tokenizer_read(k, o->codes)) return fail_context(cx), false;
     if (!o->codes && !learn(k, o)) return false;
     if (!tg_context_ok(cx)) return fail_context(cx), false;
-    if (!o->quiet) fprintf(stderr, "Tokens are pieces of words, by %d merges.\n", tg_tokenizer_merges(k));
+    if (!o->quiet) tell("Tokens are pieces of words, by %d merges.", tg_tokenizer_merges(k));
     return true;
 }
 

@@ -134,15 +134,14 @@ bool training_read(training *t, data_file *f, const char *role, const char *path
     }
     strcpy(f->path, absolute);
     free(absolute);
-    if (!o->quiet) fprintf(stderr, "%s: %" PRId64 " pairs\n", path, f->info.pairs);
+    if (!o->quiet) tell("%s: %" PRId64 " pairs", path, f->info.pairs);
     snprintf(longer, sizeof longer, "pairs longer than %" PRId64 " tokens are left out", o->max_length);
     tell_left_out(f, f->info.too_long, f->info.first_too_long, longer);
     tell_left_out(f, f->info.extra_columns, f->info.first_extra_column,
                   "lines have more than two columns: only two are read");
     if (!o->quiet && f->info.repeated_sources)
-        fprintf(stderr,
-                "%s: %" PRId64 " sources came before (the first in line %" PRId64 "); all pairs are kept\n",
-                path, f->info.repeated_sources, f->info.first_repeated);
+        tell("%s: %" PRId64 " sources came before (the first in line %" PRId64 "); all pairs are kept", path,
+             f->info.repeated_sources, f->info.first_repeated);
     return true;
 }
 
@@ -245,11 +244,10 @@ static tg_status save_beside(void *user, tg_archive *a)
 
 static void tell_model(const training *t)
 {
-    fprintf(stderr,
-            "%d source and %d target tokens, %zu parameters, %" PRId64 " batches an epoch, %d thread%s\n",
-            tg_vocabulary_size(t->translator.source), tg_vocabulary_size(t->translator.target),
-            tg_params_size(t->translator.params), batches_in_epoch((void *)(uintptr_t)t, 0),
-            tg_context_threads(t->cx), tg_context_threads(t->cx) == 1 ? "" : "s");
+    tell("%d source and %d target tokens, %zu parameters, %" PRId64 " batches an epoch, %d thread%s",
+         tg_vocabulary_size(t->translator.source), tg_vocabulary_size(t->translator.target),
+         tg_params_size(t->translator.params), batches_in_epoch((void *)(uintptr_t)t, 0),
+         tg_context_threads(t->cx), tg_context_threads(t->cx) == 1 ? "" : "s");
     if (tg_blas_advice()) warn("%s", tg_blas_advice());
 }
 
@@ -262,8 +260,8 @@ static int exit_code(const training *t, tg_status s, const tg_training_result *r
     }
     if (s) return fail_context(t->cx);
     if (!t->settings.quiet)
-        fprintf(stderr, "The model is %s/%s; 'tidegate translate %s' uses it.\n", t->settings.out,
-                result->progress.validated ? "best.h5" : "last.h5", t->settings.out);
+        tell("The model is %s/%s; 'tidegate translate %s' uses it.", t->settings.out,
+             result->progress.validated ? "best.h5" : "last.h5", t->settings.out);
     return EXIT_DONE;
 }
 

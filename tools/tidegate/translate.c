@@ -62,7 +62,7 @@ static void put_translations(const job *j, long long number, const tg_translatio
     const int nbest = j->config.nbest;
     for (int k = 0; k < nbest && best[k].text; k++) {
         if (nbest > 1) printf("%lld\t%.4f\t", number, best[k].score);
-        put_text(best[k].text, j->escape);
+        put_text(best[k].text);
         putchar('\n');
     }
 }
@@ -131,7 +131,7 @@ static int translate_all(job *j)
     size_t n = 0;
     int result = text ? EXIT_DONE : fail("%s: out of memory", j->name);
     while (!result) {
-        if (j->asks) fprintf(stderr, "> ");
+        if (j->asks) ask();
         const ssize_t got = read(j->in, text + n, LONGEST_LINE + 1 - n);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) result = fail("%s: %s", j->name, strerror(errno));

@@ -1,7 +1,10 @@
 /* tools/tidegate/unicode.c -- see unicode.h. */
 #include "unicode.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#include <tidegate/data.h>
 
 int unicode_next(const char *text, uint32_t *code)
 {
@@ -59,27 +62,26 @@ int unicode_columns(const char *text)
     return columns;
 }
 
-/* Nothing to see, and more than a sign to a terminal: C0, DEL, C1. */
-static int is_control(uint32_t code) { return code < 0x20 || (code >= 0x7F && code < 0xA0); }
-
 void unicode_elide(const char *text, int columns, char *to, size_t bytes)
 {
-    static const char ellipsis[] = "\xE2\x80\xA6", replacement[] = "\xEF\xBF\xBD";
+    static const char ellipsis[] = "\xE2\x80\xA6";
+    char shown[1024];
     size_t n = 0, cut = 0; /* of `to`: bytes written; of them, what leaves room for an ellipsis */
     int used = 0;
-    while (*text) {
+    const char *p = shown;
+    const bool longer = tg_text_printable(text, shown, sizeof shown) >= sizeof shown;
+    while (*p) {
         uint32_t code;
-        const size_t length = (size_t)unicode_next(text, &code);
-        const int bad = is_control(code) || code == UNICODE_REPLACEMENT;
-        const size_t written = bad ? sizeof replacement - 1 : length;
+        const size_t length = (size_t)unicode_next(p, &code);
         used += columns_of(code);
-        if (used > columns || n + written >= bytes) break;
-        memcpy(to + n, bad ? replacement : text, written);
-        n += written;
-        text += length;
+        if (used > columns || n + length >= bytes) break;
+        memcpy(to + n, p, length);
+        n += length;
+        p += length;
         if (used < columns && n + sizeof ellipsis <= bytes) cut = n;
     }
-    if (*text) n = cut;
+    const bool more = *p || longer;
+    if (more) n = cut;
     to[n] = 0;
-    if (*text && columns > 0 && n + sizeof ellipsis <= bytes) memcpy(to + n, ellipsis, sizeof ellipsis);
+    if (more && columns > 0 && n + sizeof ellipsis <= bytes) memcpy(to + n, ellipsis, sizeof ellipsis);
 }

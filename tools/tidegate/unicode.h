@@ -15,8 +15,8 @@ int unicode_next(const char *text, uint32_t *code);
  * before them, 1 for all others. An approximation: terminals and fonts differ. */
 int unicode_columns(const char *text);
 
-/* The text in at most `columns` columns and bytes - 1 bytes, cut with an ellipsis if need be. Control characters and
- * bytes that are not UTF-8 become U+FFFD. bytes >= 1. */
+/* The text, made printable (tg_text_printable()), in at most `columns` columns and bytes - 1 bytes, at most 1023 of them;
+ * cut with an ellipsis if need be. bytes >= 1. */
 void unicode_elide(const char *text, int columns, char *to, size_t bytes);
 
 #endif
