@@ -48,12 +48,13 @@ struct cleanup {
     void *object;
 };
 
-void tg__context_on_free(tg_context *cx, void (*function)(void *), void *object)
+bool tg__context_on_free(tg_context *cx, void (*function)(void *), void *object)
 {
     struct cleanup *c = tg__arena_take(&cx->own, sizeof *c);
-    if (!c) return;
+    if (!c) return false;
     *c = (struct cleanup){ cx->cleanups, function, object };
     cx->cleanups = c;
+    return true;
 }
 
 static int available_cores(void)

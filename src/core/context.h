@@ -59,8 +59,9 @@ extern tg_context tg__context_nil;
  * cx's allocator, which is called by one of them at a time. To be freed before cx. In error: out of memory. */
 tg_context *tg__context_of_worker(tg_context *cx);
 
-/* Calls function(object) when the context is freed, last registered first. */
-void tg__context_on_free(tg_context *cx, void (*function)(void *), void *object);
+/* Calls function(object) when the context is freed, last registered first. False: there was no memory to remember it,
+ * and the context is in error: the object must hold nothing then, and not be handed out. */
+bool tg__context_on_free(tg_context *cx, void (*function)(void *), void *object);
 
 void tg__context_log(const tg_context *cx, tg_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -3,7 +3,6 @@
 
 #include <limits.h>
 #include <math.h>
-#include <string.h>
 
 #include "kernels/matmul.h"
 
@@ -48,10 +47,10 @@ tg_attention *tg_attention_new(tg_params *ps, const char *name, int Q, int M,
     const tg_attention_config c = config ? *config : (tg_attention_config){ 0 };
     const tg_init glorot = { TG_INIT_GLOROT, 0 }, zeros = { TG_INIT_ZEROS, 0 };
     if (!tg__attention_holds(ps->cx, "tg_attention_new", name, Q, M, &c)) return &nil_attention;
+    const params_mark before = tg__params_mark(ps);
     tg_attention *l = tg__arena_zeroed(&ps->memory, sizeof *l);
-    char *copy = tg__arena_take(&ps->memory, strlen(name) + 1);
+    const char *copy = tg__arena_text(&ps->memory, name);
     if (!l || !copy) return &nil_attention;
-    strcpy(copy, name);
     tg_attention made = { .ps = ps, .name = copy, .config = c, .Q = Q, .M = M };
     made.D = c.kind == TG_ATTENTION_ADDITIVE && c.units ? c.units : Q;
     const tg_init v = { TG_INIT_UNIFORM, (tg_real)(1 / sqrt(made.D)) };
@@ -59,7 +58,7 @@ tg_attention *tg_attention_new(tg_params *ps, const char *name, int Q, int M,
     if (c.kind != TG_ATTENTION_DOT) made.W_k = declare(&made, "W_k", M, made.D, glorot);
     if (c.kind == TG_ATTENTION_ADDITIVE) made.v = declare(&made, "v", 0, made.D, v);
     if (c.coverage) made.w = declare(&made, "w", 0, made.D, zeros);
-    if (ps->cx->status) return &nil_attention;
+    if (!tg__params_complete(ps, before)) return &nil_attention;
     *l = made;
     return l;
 }

@@ -17,7 +17,6 @@ static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
 
 /* ---- making ---- */
 
-/* All that can be wrong is looked at before anything is declared: a layer is made whole, or not at all. */
 static bool config_holds(tg_context *cx, const char *name, int I, int H, int M,
                          const tg_attention_rnn_config *c)
 {
@@ -41,7 +40,7 @@ static bool config_holds(tg_context *cx, const char *name, int I, int H, int M,
     return tg__attention_holds(cx, who, name, H, M, &c->attention);
 }
 
-static bool declare_all(tg_attention_rnn *l)
+static void declare_all(tg_attention_rnn *l)
 {
     const attention_gru_shape s = l->s;
     char path[256];
@@ -49,7 +48,7 @@ static bool declare_all(tg_attention_rnn *l)
     if (n >= (int)sizeof path) {
         tg_context_fail(l->ps->cx, TG_ERR_ARGUMENT, "tg_attention_rnn_new: the name %.60s... is too long",
                         l->name);
-        return false;
+        return;
     }
     l->W_x = tg__declare_gates(l->ps, path, GATES_INPUT, s.I + tg__attention_gru_fed(s), s.H);
     l->W_h = tg__declare_gates(l->ps, path, GATES_RECURRENT, s.H, s.H);
@@ -63,7 +62,6 @@ static bool declare_all(tg_attention_rnn *l)
     }
     snprintf(path, sizeof path, "%s/attention", l->name);
     l->attention = tg_attention_new(l->ps, path, s.H, s.M, &l->config.attention);
-    return !l->ps->cx->status;
 }
 
 tg_attention_rnn *tg_attention_rnn_new(tg_params *ps, const char *name, int I, int H, int M,
@@ -71,10 +69,10 @@ tg_attention_rnn *tg_attention_rnn_new(tg_params *ps, const char *name, int I, i
 {
     const tg_attention_rnn_config c = config ? *config : (tg_attention_rnn_config){ 0 };
     if (!config_holds(ps->cx, name, I, H, M, &c)) return &nil_attention_rnn;
+    const params_mark before = tg__params_mark(ps);
     tg_attention_rnn *l = tg__arena_zeroed(&ps->memory, sizeof *l);
-    char *copy = tg__arena_take(&ps->memory, strlen(name) + 1);
+    const char *copy = tg__arena_text(&ps->memory, name);
     if (!l || !copy) return &nil_attention_rnn;
-    strcpy(copy, name);
     const bool after = c.attention.kind != TG_ATTENTION_ADDITIVE;
     tg_attention_rnn made = { .ps = ps,
                               .name = copy,
@@ -87,7 +85,8 @@ tg_attention_rnn *tg_attention_rnn_new(tg_params *ps, const char *name, int I, i
                                                           : H,
                                      .feeds = c.input_feeding,
                                      .reset_after = c.cell == TG_GRU_RESET_AFTER } };
-    if (!declare_all(&made)) return &nil_attention_rnn;
+    declare_all(&made);
+    if (!tg__params_complete(ps, before)) return &nil_attention_rnn;
     *l = made;
     return l;
 }

@@ -16,9 +16,10 @@ static tg_embedding nil_embedding;
 tg_embedding *tg_embedding_new(tg_params *ps, const char *name, int V, int E)
 {
     const param_view_spec view = { "W", 0, E, { TG_INIT_NORMAL, (tg_real)0.1 } };
-    tg_embedding *l = tg__arena_zeroed(&ps->memory, sizeof *l);
+    const params_mark before = tg__params_mark(ps);
     tg_tensor *W = tg__params_declare(ps, name, 2, (int[]){ V, E }, 1, &view);
-    if (!l || !W) return &nil_embedding;
+    tg_embedding *l = tg__arena_zeroed(&ps->memory, sizeof *l);
+    if (!tg__params_complete(ps, before)) return &nil_embedding;
     *l = (tg_embedding){ ps, W };
     return l;
 }

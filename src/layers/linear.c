@@ -35,10 +35,11 @@ tg_linear *tg_linear_new(tg_params *ps, const char *name, int I, int O, const tg
                           b_view = { "b", 0, O, { TG_INIT_ZEROS, 0 } };
     tg_tensor *W = c.tied ? tg__embedding_table(c.tied) : NULL;
     if (c.tied && !tie_holds(ps, name, I, O, W)) return &nil_linear;
+    const params_mark before = tg__params_mark(ps);
     tg_linear *l = tg__arena_zeroed(&ps->memory, sizeof *l);
     if (!c.tied) W = tg__params_declare(ps, name, 2, (int[]){ I, O }, 1, &W_view);
     tg_tensor *b = c.no_bias ? NULL : tg__params_declare(ps, name, 1, &O, 1, &b_view);
-    if (!l || !W || (!c.no_bias && !b)) return &nil_linear;
+    if (!tg__params_complete(ps, before)) return &nil_linear;
     *l = (tg_linear){ ps, I, O, W, b, c.tied ? TRANSPOSED : NORMAL };
     return l;
 }

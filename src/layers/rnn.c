@@ -39,7 +39,7 @@ const char *tg_cell_name(tg_cell cell)
 
 /* ---- making ---- */
 
-static bool declare_part(const tg_rnn *l, int layer, int direction, rnn_part *p)
+static void declare_part(const tg_rnn *l, int layer, int direction, rnn_part *p)
 {
     const int I = layer ? l->H * l->directions : l->I;
     char path[256];
@@ -47,14 +47,13 @@ static bool declare_part(const tg_rnn *l, int layer, int direction, rnn_part *p)
         snprintf(path, sizeof path, "%s/layer%d/%s", l->name, layer, direction ? "reverse" : "forward");
     if (n >= (int)sizeof path) {
         tg_context_fail(l->ps->cx, TG_ERR_ARGUMENT, "tg_rnn_new: the name %.60s... is too long", l->name);
-        return false;
+        return;
     }
     p->W_x = tg__declare_gates(l->ps, path, GATES_INPUT, I, l->H);
     p->W_h = tg__declare_gates(l->ps, path, GATES_RECURRENT, l->H, l->H);
     p->b = tg__declare_gates(l->ps, path, GATES_BIAS, 0, l->H);
     if (l->config.cell == TG_GRU_RESET_AFTER)
         p->b_h = tg__declare_gates(l->ps, path, GATES_RECURRENT_BIAS, 0, l->H);
-    return l->ps->cx->status == TG_OK;
 }
 
 tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const tg_rnn_config *config)
@@ -73,14 +72,16 @@ tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const tg_rnn_c
                         (double)c.dropout);
     if (cx->status) return &nil_rnn;
 
+    const params_mark before = tg__params_mark(ps);
     tg_rnn *l = tg__arena_zeroed(&ps->memory, sizeof *l);
     const int directions = c.bidirectional ? 2 : 1, parts = c.layers * directions;
     rnn_part *part = tg__arena_zeroed(&ps->memory, (size_t)parts * sizeof *part);
     const char *own_name = tg__arena_text(&ps->memory, name);
     if (!l || !part || !own_name) return &nil_rnn;
     const tg_rnn made = { ps, own_name, I, H, c, directions, part };
-    for (int k = 0; k < parts; k++)
-        if (!declare_part(&made, k / directions, k % directions, &part[k])) return &nil_rnn;
+    for (int k = 0; k < parts && !cx->status; k++)
+        declare_part(&made, k / directions, k % directions, &part[k]);
+    if (!tg__params_complete(ps, before)) return &nil_rnn;
     *l = made;
     return l;
 }

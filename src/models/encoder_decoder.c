@@ -152,16 +152,16 @@ tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decod
     if (ps->cx->status) return &nil_model;
     if (tg__encoder_decoder_settle(ps->cx, tg_context_fail, TG_ERR_ARGUMENT, "tg_encoder_decoder_new", &c))
         return &nil_model;
+    const params_mark before = tg__params_mark(ps);
     tg_encoder_decoder *m = tg_context_allocate(ps->cx, sizeof *m);
-    if (!m) return &nil_model;
+    if (!m || !tg__context_on_free(ps->cx, free_rest, m)) return &nil_model;
     *m = (tg_encoder_decoder){
         .ps = ps, .config = c, .kept = tg_tape_new(ps->cx), .own = tg_tape_new(ps->cx)
     };
     tg__arena_init(&m->packed, ps->cx);
-    tg__context_on_free(ps->cx, free_rest, m);
     make_encoder(m, ps);
     make_decoder(m, ps);
-    return m;
+    return tg__params_complete(ps, before) ? m : &nil_model;
 }
 
 static bool has_room_for_worker(tg_encoder_decoder *m, int worker)

@@ -19,10 +19,9 @@ static void params_release(void *object)
 tg_params *tg_params_new(tg_context *cx)
 {
     tg_params *ps = tg__arena_zeroed(&cx->own, sizeof *ps);
-    if (!ps) return &nil_params;
+    if (!ps || !tg__context_on_free(cx, params_release, ps)) return &nil_params;
     ps->cx = cx;
     tg__arena_init(&ps->memory, cx);
-    tg__context_on_free(cx, params_release, ps);
     return ps;
 }
 
@@ -84,8 +83,24 @@ static bool grow_views(tg_params *ps, int more)
     return true;
 }
 
-tg_tensor *tg__params_declare(tg_params *ps, const char *layer, int rank, const int dim[], int n,
-                              const param_view_spec view[])
+params_mark tg__params_mark(const tg_params *ps) { return (params_mark){ ps->last, ps->views, ps->flat }; }
+
+bool tg__params_complete(tg_params *ps, params_mark mark)
+{
+    if (!ps->cx->status) return true;
+    if (ps->last == mark.last && ps->views == mark.views) return false;
+    ps->views = mark.views;
+    ps->flat = mark.flat;
+    ps->last = mark.last;
+    if (mark.last)
+        mark.last->next = NULL;
+    else
+        ps->first = NULL;
+    return false;
+}
+
+static tg_tensor *declare(tg_params *ps, const char *layer, int rank, const int dim[], int n,
+                          const param_view_spec view[])
 {
     tg_context *cx = ps->cx;
     if (cx->status) return NULL;
@@ -141,6 +156,14 @@ tg_tensor *tg__params_declare(tg_params *ps, const char *layer, int rank, const 
         ps->first = block;
     ps->last = block;
     return &block->x;
+}
+
+tg_tensor *tg__params_declare(tg_params *ps, const char *layer, int rank, const int dim[], int n,
+                              const param_view_spec view[])
+{
+    const params_mark before = tg__params_mark(ps);
+    tg_tensor *x = declare(ps, layer, rank, dim, n, view);
+    return tg__params_complete(ps, before) ? x : NULL;
 }
 
 bool tg__params_place(tg_params *ps)
@@ -324,9 +347,10 @@ tg_parameter *tg_parameter_new(tg_params *ps, const char *name, int rank, const 
                         rank, TG_MAX_RANK);
         return &nil;
     }
-    tg_parameter *p = tg__arena_zeroed(&ps->memory, sizeof *p);
+    const params_mark before = tg__params_mark(ps);
     tg_tensor *x = tg__params_declare(ps, NULL, rank, dim, 1, &(param_view_spec){ name, 0, columns, init });
-    if (!p || !x) return &nil;
+    tg_parameter *p = tg__arena_zeroed(&ps->memory, sizeof *p);
+    if (!tg__params_complete(ps, before)) return &nil;
     *p = (tg_parameter){ ps, x };
     return p;
 }

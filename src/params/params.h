@@ -46,6 +46,17 @@ struct tg_params {
     tg_real *gradient; /* (flat); NULL: shared, read only */
 };
 
+/* A maker declares everything or nothing. It marks the set before its first declaration, and completes it after its last:
+ * if the context is in error by then, whatever was declared since the mark is forgotten, and the set is as it was. Makers
+ * may call each other. */
+typedef struct params_mark {
+    param_block *last;
+    int views;
+    size_t flat;
+} params_mark;
+params_mark tg__params_mark(const tg_params *ps);
+bool tg__params_complete(tg_params *ps, params_mark mark); /* false: the context is in error */
+
 /* Declares a block (rank, dim) whose last dimension is cut into n views, named "<layer>/<view>" (or
  * "<view>" if layer is NULL). Returns its tensor, which gets its data when the set is frozen; NULL: the
  * context is in error. */

@@ -33,10 +33,9 @@ static tg_tape *erring_tape(tg_context *cx)
 tg_tape *tg_tape_new(tg_context *cx)
 {
     tg_tape *t = tg__arena_zeroed(&cx->own, sizeof *t);
-    if (!t) return erring_tape(cx);
+    if (!t || !tg__context_on_free(cx, tape_free, t)) return erring_tape(cx);
     t->cx = cx;
     tg__arena_init(&t->memory, cx);
-    tg__context_on_free(cx, tape_free, t);
     return t;
 }
 
