@@ -114,7 +114,7 @@ static int __attribute__((unused)) open_descriptors(void)
 static struct {
     long at, done;
     int error;
-    bool for_good, kill, halfway;
+    bool for_good, kill, halfway, no_links;
     char first[16]; /* the name of the call that failed first */
     bool renamed_before;
     bool renamed; /* a rename to the final name was done */
@@ -164,7 +164,7 @@ static char *f_realpath(const char *p, char *to)
     return fails("realpath") ? NULL : tg__file_calls_libc.realpath(p, to);
 }
 static int f_flock(int fd, int what) {return OR(flock)(fd, what)); }
-static int f_ftruncate(int fd, off_t n) {return OR(ftruncate)(fd, n)); }
+static int f_fchown(int fd, uid_t u, gid_t g) {return OR(fchown)(fd, u, g)); }
 static int f_fchmod(int fd, mode_t m) {return OR(fchmod)(fd, m)); }
 static int f_dup(int fd) {return OR(dup)(fd)); }
 static ssize_t f_read(int fd, void *to, size_t n)
@@ -188,7 +188,11 @@ static int f_close(int fd)
     if (bad) errno = fault.error;
     return bad ? -1 : s;
 }
-static int f_link(const char *from, const char *to) {return OR(link)(from, to)); }
+static int f_link(const char *from, const char *to)
+{
+    if (fault.no_links) return fails("link"), errno = EPERM, -1;
+    return OR(link)(from, to));
+}
 static int f_rename(const char *from, const char *to)
 {
     const int s = OR(rename)(from, to));
@@ -210,8 +214,8 @@ static const file_calls failing_calls = {
     .lstat = f_lstat,
     .realpath = f_realpath,
     .flock = f_flock,
-    .ftruncate = f_ftruncate,
     .fchmod = f_fchmod,
+    .fchown = f_fchown,
     .dup = f_dup,
     .read = f_read,
     .write = f_write,

@@ -43,7 +43,7 @@ typedef struct tg_checkpoint {
     const char *task;       /* "custom" when NULL; "translate", ... for the program's own */
     const tg_archive *also; /* saved beside: "model/...", "vocabulary/...", what you like. A load
                              * leaves it alone: tg_checkpoint_read() and look. */
-    bool keep_previous;     /* a save links the old file to "<path>.1" first */
+    bool keep_previous;     /* the old file stays, as "<path>.1" */
     bool allow_nonfinite;   /* default: parameters that are not finite are refused both ways */
 } tg_checkpoint;
 

@@ -36,12 +36,15 @@ static inline size_t tg__bytes(size_t n, size_t size)
 /* ---- the context ---- */
 struct team;
 
+enum { WARNED_NO_LOCKS = 1, WARNED_NO_LINKS = 2, WARNED_NOT_KEPT = 4 };
+
 struct tg_context {
     tg_context_config config;
     tg_status status;
     char message[512]; /* fixed: reporting never allocates */
     int64_t step;
     int threads;
+    unsigned warned;   /* WARNED_...: what the log was told already, once a context */
     struct team *team; /* created at first use */
     arena own;         /* everything that lives as long as the context */
     arena packed;      /* what a matrix product packs, while it runs */

@@ -17,8 +17,8 @@ typedef struct file_calls {
     int (*lstat)(const char *path, struct stat *to);
     char *(*realpath)(const char *path, char *resolved);
     int (*flock)(int fd, int operation);
-    int (*ftruncate)(int fd, off_t length);
     int (*fchmod)(int fd, mode_t mode);
+    int (*fchown)(int fd, uid_t owner, gid_t group);
     int (*dup)(int fd); /* closed on exec */
     ssize_t (*read)(int fd, void *to, size_t bytes);
     ssize_t (*write)(int fd, const void *from, size_t bytes);

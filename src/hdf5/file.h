@@ -15,11 +15,18 @@ tg_status tg__file_read(tg_context *cx, const char *path, size_t head, file_chec
 
 /* Puts `data` in the place of `path`, so that a crash or a power cut at any moment leaves the old file or the new one:
  *
- *     write "<path>.part" under a lock, fsync, close; link the old file to "<path>.1" (or, for the moment,
- *     "<path>.1.part"); rename the new one over it; fsync the folder.
+ *     write "<path>.part" under a lock, fsync, close
+ *     link the old file to "<path>.1.part"
+ *     rename "<path>.part" to "<path>", fsync the folder
+ *     with keep_previous rename "<path>.1.part" to "<path>.1", otherwise remove it
  *
- * A symbolic link is followed first. A new file keeps the old one's mode. On failure the old file is as it
- * was, and nothing is left over. TG_ERR_EXISTS: another save to the same path is going on. */
+ * A symbolic link is followed: its target is replaced, and the previous file lies beside the link. A new file gets the old
+ * one's mode, owner and group before anything is written into it. On failure the old file is as it was, and nothing is left
+ * over. TG_ERR_EXISTS: another save to the same path is going on.
+ *
+ * Where the file system cannot make hard links, the previous file is kept as a copy; if that fails too, it is not kept.
+ * Where it cannot lock, two saves at once are found out only if one of them is late. The context's log is told of each
+ * once. */
 tg_status tg__file_replace(tg_context *cx, const char *path, const unsigned char *data, size_t bytes,
                            bool keep_previous);
 
