@@ -32,7 +32,16 @@ typedef double tg_real;
 typedef float tg_real;
 #endif
 
-/* In a config a zero means "the default". Where zero is a wish of its own, write TG_ZERO. */
+/* In a config a zero means "the default". Where zero is a wish of its own, write TG_ZERO.
+ *
+ * C writes a config in place: &(tg_rnn_config){ .layers = 2 }. C++ cannot take the address of a temporary object, and
+ * names members of an initializer from C++20 on only. This compiles from C++11 on, without a warning:
+ *
+ *     tg_rnn_config config{}; // all members zero: the defaults
+ *     config.layers = 2;
+ *     tg_rnn *rnn = tg_rnn_new(ps, "rnn", 8, 64, &config);
+ *
+ * In the same way (int[]){ 2, 3 } becomes an array that has a name. */
 #define TG_ZERO ((tg_real)-1e-30f)
 
 #if defined(__GNUC__)

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""headers.py ROOT CXX CC...: each public header compiles alone and twice, as C11 and as C++17.
+"""headers.py ROOT CXX CC...: each public header compiles alone and twice, as C11, C++11 and C++17, and each struct whose
+members a caller sets is made as core.h says for C++.
 
 Exits with 77 (skipped) after the C half if CXX is empty: there is no C++ compiler."""
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -20,9 +22,11 @@ def check(include, compiler, language, standard):
         sys.exit(f"{compiler[0]} compiles anything")
     wrong = 0
     for header in sorted(pathlib.Path(include, "tidegate").glob("*.h")):
-        line = f"#include <tidegate/{header.name}>\n"
-        ok, said = compiles(compiler, language, standard, include, line + line + "int main(void);\n"
-                            if language == "c" else line + line + "int main();\n")
+        text = f"#include <tidegate/{header.name}>\n" * 2
+        if language == "c++":
+            for name in re.findall(r"^\} (tg_\w+);", header.read_text(encoding="utf-8"), re.M):
+                text += f"void use(const {name} *);\nvoid make_{name}();\nvoid make_{name}() {{ {name} x{{}}; use(&x); }}\n"
+        ok, said = compiles(compiler, language, standard, include, text + "int main(void);\n")
         if not ok:
             wrong += 1
             print(f"{header.name} alone as {standard}:\n{said}")
@@ -33,7 +37,7 @@ if __name__ == "__main__":
     include, cxx, cc = sys.argv[1] + "/include", sys.argv[2], sys.argv[3:]
     wrong = check(include, cc, "c", "c11")
     if cxx:
-        wrong += check(include, [cxx], "c++", "c++17")
+        wrong += check(include, [cxx], "c++", "c++11") + check(include, [cxx], "c++", "c++17")
     if wrong:
         sys.exit(1)
     print("every public header compiles alone")
