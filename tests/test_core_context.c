@@ -217,6 +217,63 @@ START_TEST(work_of_changing_shape_needs_no_more_than_its_largest)
 }
 END_TEST
 
+enum { BUDGET = 10 << 20 };
+static void *allocate_within_budget(void *user, size_t bytes)
+{
+    return held + bytes > BUDGET ? NULL : measure_allocate(user, bytes);
+}
+
+/* Others have taken memory since, or it is in pieces: what is needed now may be there all the same. */
+START_TEST(arena_does_without_its_old_peak_in_one_block)
+{
+    tg_context *cx = tg_context_new(
+        &(tg_context_config){ .allocate = allocate_within_budget, .release = measure_release });
+    arena a;
+    tg__arena_init(&a, cx);
+    for (int k = 0; k < 8; k++) ck_assert_ptr_nonnull(tg__arena_take(&a, 1 << 20));
+    tg__arena_reset(&a);
+    void *others = measure_allocate(NULL, 5 << 20);
+    for (int round = 0; round < 3; round++) {
+        for (int k = 0; k < 4; k++) ck_assert_ptr_nonnull(tg__arena_take(&a, 1 << 20));
+        ck_assert(tg_context_ok(cx));
+        tg__arena_reset(&a);
+    }
+    ck_assert_ptr_null(tg__arena_take(&a, 6 << 20)); /* that is not there */
+    ck_assert_int_eq(tg_context_status(cx), TG_ERR_MEMORY);
+    tg__arena_free(&a);
+    measure_release(NULL, others);
+    tg_context_free(cx);
+    ck_assert_uint_eq(held, 0);
+}
+END_TEST
+
+START_TEST(rewound_arena_gives_the_same_memory_again)
+{
+    tg_context *cx =
+        tg_context_new(&(tg_context_config){ .allocate = measure_allocate, .release = measure_release });
+    arena a;
+    tg__arena_init(&a, cx);
+    for (int first = 0; first < 2; first++) { /* a mark in an arena that has nothing, and in one that has */
+        char *kept = first ? tg__arena_take(&a, 1000) : NULL;
+        if (kept) memset(kept, 7, 1000);
+        const arena_mark m = tg__arena_mark(&a);
+        size_t after_first = 0;
+        for (int round = 0; round < 4; round++) {
+            for (int k = 1; k < 30; k++)
+                memset(tg__arena_take(&a, (size_t)k * 10000), round, (size_t)k * 10000);
+            tg__arena_rewind(&a, m);
+            if (!round) after_first = held;
+        }
+        ck_assert_uint_eq(held, after_first);
+        ck_assert_uint_eq(a.live, first ? 1024 : 0);
+        for (int i = 0; kept && i < 1000; i++) ck_assert_int_eq(kept[i], 7);
+    }
+    tg__arena_free(&a);
+    tg_context_free(cx);
+    ck_assert_uint_eq(held, 0);
+}
+END_TEST
+
 START_TEST(sizes_that_overflow_are_out_of_memory)
 {
     tg_context *cx = tg_context_new(NULL);
@@ -234,4 +291,6 @@ TG_TEST_MAIN("core/context", first_error_is_kept_and_later_calls_do_nothing,
              tensor_takes_exactly_its_numbers, program_of_the_other_precision_is_refused,
              every_status_has_a_text, threads_are_never_more_than_the_cores,
              every_allocation_may_fail_once_and_for_good, arena_keeps_its_blocks_on_reset,
-             work_of_changing_shape_needs_no_more_than_its_largest, sizes_that_overflow_are_out_of_memory)
+             work_of_changing_shape_needs_no_more_than_its_largest,
+             arena_does_without_its_old_peak_in_one_block, rewound_arena_gives_the_same_memory_again,
+             sizes_that_overflow_are_out_of_memory)

@@ -17,14 +17,19 @@ struct arena_block {
 
 void tg__arena_init(arena *a, tg_context *cx) { *a = (arena){ .cx = cx }; }
 
+/* The first block of an arena that was used before is as large as all that was ever needed at once. Where the allocator does
+ * not have so much in one piece it is asked for half as much, and so on, down to what is needed now. */
 static arena_block *block_new(arena *a, size_t bytes)
 {
-    size_t capacity = bytes, whole;
-    if (!TG_DEBUG_ARENA && capacity < SMALLEST_BLOCK) capacity = SMALLEST_BLOCK;
-    if (!TG_DEBUG_ARENA && !a->first && capacity < a->peak) capacity = a->peak;
+    const size_t least = TG_DEBUG_ARENA || bytes > SMALLEST_BLOCK ? bytes : SMALLEST_BLOCK;
+    size_t capacity = !TG_DEBUG_ARENA && !a->first && least < a->peak ? a->peak : least, whole;
     if (__builtin_add_overflow(capacity, sizeof(arena_block) + ALIGN, &whole)) return NULL;
-    char *p = a->cx->config.allocate(a->cx->config.allocator_user, whole);
-    if (!p) return NULL;
+    char *p;
+    while (!(p = a->cx->config.allocate(a->cx->config.allocator_user, whole))) {
+        if (capacity == least) return NULL;
+        capacity = capacity / 2 > least ? capacity / 2 : least;
+        whole = capacity + sizeof(arena_block) + ALIGN;
+    }
     arena_block *b = (arena_block *)(void *)p;
     char *base = (char *)(((uintptr_t)(p + sizeof *b) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
     *b = (arena_block){ NULL, capacity, base };
@@ -87,11 +92,30 @@ void tg__arena_reset(arena *a)
     a->peak = peak;
 }
 
-void tg__arena_free(arena *a)
+static void release_blocks(arena *a, arena_block *b)
 {
-    for (arena_block *b = a->first, *next; b; b = next) {
+    for (arena_block *next; b; b = next) {
         next = b->next;
         a->cx->config.release(a->cx->config.allocator_user, b);
     }
+}
+
+arena_mark tg__arena_mark(const arena *a) { return (arena_mark){ a->current, a->used, a->live }; }
+
+void tg__arena_rewind(arena *a, arena_mark m)
+{
+    if (TG_DEBUG_ARENA) {
+        arena_block **later = m.current ? &m.current->next : &a->first;
+        release_blocks(a, *later);
+        *later = NULL;
+    }
+    a->current = m.current;
+    a->used = m.used;
+    a->live = m.live;
+}
+
+void tg__arena_free(arena *a)
+{
+    release_blocks(a, a->first);
     tg__arena_init(a, a->cx);
 }

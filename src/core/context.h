@@ -26,6 +26,14 @@ char *tg__arena_text(arena *a, const char *s);  /* a copy */
 void tg__arena_reset(arena *a);
 void tg__arena_free(arena *a);
 
+/* A place in an arena, to which it is rewound: what was taken after the mark is given up, its memory is kept. */
+typedef struct arena_mark {
+    arena_block *current;
+    size_t used, live;
+} arena_mark;
+arena_mark tg__arena_mark(const arena *a);
+void tg__arena_rewind(arena *a, arena_mark m);
+
 /* n * size, or (size_t)-1 if that overflows: which no allocator grants. */
 static inline size_t tg__bytes(size_t n, size_t size)
 {
