@@ -114,7 +114,9 @@ INLINE void transpose(vec x[VL])
 /* ---- exp, sigmoid, tanh ----
  *
  * Error bounds, held by tests/test_kernels_pointwise.c over 17 million floats: exp 2 ulp, sigmoid 4 ulp,
- * tanh 4 ulp (8 without fused multiply-add). The double build takes libm's. */
+ * tanh 4 ulp (8 without fused multiply-add). Below -87.336, where the exact exp and sigmoid are less than the smallest
+ * normal number (1.18e-38), both are 0: so the derivative of a saturated sigmoid, s (1 - s), is 0 at both ends. A NaN stays a
+ * NaN, whatever its payload. The double build takes libm's. */
 #if TG_DOUBLE
 
 INLINE vec exp_(vec x)
@@ -137,7 +139,7 @@ INLINE vec tanh_(vec x)
 #else
 
 /* exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; the polynomial of exp(r) as in Cephes
- * (Moshier 1989). For x in [-87.336, 88.7]; 2^n is made in the exponent bits. */
+ * (Moshier 1989). For x in [-87.336, 88.7], and NaN; 2^n is made in the exponent bits. */
 INLINE vec exp_in_range(vec x)
 {
     const vec round = all(12582912.0f); /* 1.5 2^23: adding it leaves the integer in the low bits */
@@ -150,7 +152,8 @@ INLINE vec exp_in_range(vec x)
     p = fma_(p, r, all(1.6666665459e-1f));
     p = fma_(p, r, all(5.0000001201e-1f));
     p = fma_(p * r, r, r) + 1;
-    return (vec)((bits)p + (((bits)shifted - (bits)round) << 23));
+    const vec y = (vec)((bits)p + (((bits)shifted - (bits)round) << 23));
+    return choose(x == x, y, x); /* the bits of a NaN would make any number of it */
 }
 
 /* Any x: 0 below, infinity above, NaN stays NaN. */
@@ -169,7 +172,11 @@ INLINE vec exp_nonpositive(vec x)
     return choose(x < all(-87.336f), all(0), exp_in_range(at_least(x, -87.336f)));
 }
 
-INLINE vec sigmoid_(vec x) { return 1 / (1 + exp_in_range(at_most(at_least(-x, -87.0f), 87.0f))); }
+INLINE vec sigmoid_(vec x)
+{
+    const vec y = 1 / (1 + exp_in_range(at_most(at_least(-x, -87.336f), 87.336f)));
+    return choose(x < all(-87.336f), all(0), y);
+}
 
 /* |x| < 0.625: an odd polynomial (Cephes), so that small values keep their relative accuracy; else
  * 1 - 2 / (exp(2|x|) + 1), with the sign of x. */
