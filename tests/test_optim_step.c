@@ -131,6 +131,35 @@ START_TEST(gradient_too_large_to_square_is_refused_before_it_ruins_a_moment)
 }
 END_TEST
 
+START_TEST(finite_gradient_moves_what_keeps_no_squares)
+{
+    const tg_real largest = TG_DOUBLE ? (tg_real)1e308 : (tg_real)3e38;
+    const struct {
+        const char *rule;
+        tg_real g;
+        bool moves;
+    } cases[] = { { "sgd", largest, true },
+                  { "momentum", largest / 20000, true },
+                  { "nesterov", largest / 20000, true },
+                  { "momentum", largest / 100, false },
+                  { "nesterov", largest, false } };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        fixture f = start();
+        tg_optimizer *o = tg_optimizer_new(f.ps, cases[k].rule, 1 / cases[k].g * 10, 0);
+        tg_real *p = &f.ps->last->x.data[2];
+        for (int step = 0; step < 50; step++) {
+            f.ps->last->x.grad[2] = cases[k].g;
+            ck_assert_int_eq(tg_optimizer_step(o), cases[k].moves ? TG_OK : TG_ERR_NUMBER);
+        }
+        ck_assert_msg(cases[k].moves ? *p < -100 && *p > -1e5 : *p > -100, "%s: %g", cases[k].rule,
+                      (double)*p);
+        if (!cases[k].moves)
+            ck_assert_ptr_nonnull(strstr(tg_context_message(f.cx), "too large to add up, as "));
+        tg_context_free(f.cx);
+    }
+}
+END_TEST
+
 START_TEST(erring_context_moves_nothing_and_zeroes_the_gradients)
 {
     fixture f = start();
@@ -455,6 +484,7 @@ END_TEST
 TG_TEST_MAIN("optim/step", step_moves_zeroes_the_gradients_and_advances_the_contexts_step,
              gradient_that_is_not_finite_moves_nothing_and_is_named,
              gradient_too_large_to_square_is_refused_before_it_ruins_a_moment,
+             finite_gradient_moves_what_keeps_no_squares,
              erring_context_moves_nothing_and_zeroes_the_gradients, shared_set_cannot_be_optimized,
              optimizer_born_in_error_keeps_failing_with_a_sentence,
              optimizer_of_the_context_that_could_not_be_made_is_harmless,

@@ -99,6 +99,36 @@ START_TEST(clipping_returns_what_is_not_finite_and_lets_the_step_find_it)
 }
 END_TEST
 
+/* Each gradient is finite; in float the norm, or the factor of clipping, lies beyond the normal numbers. */
+START_TEST(finite_gradient_is_clipped_right_whatever_its_norm)
+{
+    const double most = TG_DOUBLE ? 1.5e308 : 3e38, least = TG_DOUBLE ? 1e-10 : 1e-5;
+    const struct {
+        double g[4], max_norm;
+    } cases[] = { { { most, most, most, -most }, 1 },
+                  { { most, 0, 0, 0 }, 5 },
+                  { { most, -most, most / 4, 0 }, least },
+                  { { most / 1e20, 1, 0, 0 }, 1e3 } };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        fixture f = small();
+        tg_real g[4];
+        double expected[4], norm = 0;
+        for (int i = 0; i < 4; i++) g[i] = (tg_real)cases[k].g[i], norm = hypot(norm, (double)g[i]);
+        for (int i = 0; i < 4; i++) expected[i] = cases[k].max_norm * ((double)g[i] / norm);
+        const bool beyond_double = !isfinite(norm); /* in the double library: no such norm is clipped */
+        for (int i = 0; i < 4 && beyond_double; i++) expected[i] = (double)g[i];
+        set_gradient(f.ps, "a", g);
+        const double got = tg_params_clip_norm(f.ps, (tg_real)cases[k].max_norm);
+        ck_assert(beyond_double ? isinf(got) : fabs(got / norm - 1) < 1e-12);
+        assert_gradient(f.ps, "a", 4, expected, 1e-6 * cases[k].max_norm);
+        if (!beyond_double)
+            ck_assert_double_eq_tol(tg_params_gradient_norm(f.ps) / cases[k].max_norm, 1, 1e-6);
+        ck_assert(tg_context_ok(f.cx));
+        tg_context_free(f.cx);
+    }
+}
+END_TEST
+
 START_TEST(clipping_by_value_bounds_each_gradient)
 {
     fixture f = small();
@@ -183,7 +213,7 @@ START_TEST(norm_of_many_blocks_is_the_root_of_the_sum_of_squares)
     for (const param_block *b = f.ps->first; b; b = b->next)
         for (size_t i = 0; i < tg__size(&b->x) && !b->flags.frozen; i++)
             sum += (long double)b->x.grad[i] * b->x.grad[i];
-    ck_assert_double_eq_tol(tg__params_gradient_square(f.ps) / (double)sum, 1, 1e-13);
+    ck_assert_double_eq_tol(tg_params_gradient_norm(f.ps) / sqrt((double)sum), 1, 1e-13);
     tg_context_free(f.cx);
 }
 END_TEST
@@ -192,7 +222,7 @@ START_TEST(norm_and_clipping_are_the_same_bits_for_any_number_of_workers)
 {
     static const int workers[] = { 2, 3, 8 };
     fixture one = large(1);
-    const tg_real before = tg_params_clip_norm(one.ps, 3), after = tg_params_gradient_norm(one.ps);
+    const double before = tg_params_clip_norm(one.ps, 3), after = tg_params_gradient_norm(one.ps);
     for (int k = 0; k < 3; k++) {
         fixture f = large(workers[k]);
         ck_assert(tg_params_clip_norm(f.ps, 3) == before);
@@ -208,7 +238,8 @@ END_TEST
 TG_TEST_MAIN("params/clip", clipping_a_norm_of_10_to_5_leaves_5_and_returns_10,
              clipping_leaves_a_smaller_norm_as_it_is, norm_and_clipping_leave_out_frozen_parameters,
              clipping_returns_what_is_not_finite_and_lets_the_step_find_it,
-             clipping_by_value_bounds_each_gradient, threshold_that_is_not_positive_fails_with_the_number,
+             finite_gradient_is_clipped_right_whatever_its_norm, clipping_by_value_bounds_each_gradient,
+             threshold_that_is_not_positive_fails_with_the_number,
              set_without_gradients_has_norm_zero_and_is_not_touched,
              norm_of_many_blocks_is_the_root_of_the_sum_of_squares,
              norm_and_clipping_are_the_same_bits_for_any_number_of_workers)

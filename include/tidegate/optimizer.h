@@ -51,8 +51,13 @@ TG_API tg_optimizer *tg_optimizer_new(tg_params *ps, const char *name, tg_real l
 
 /* Moves the parameters, zeroes the gradients, advances the context's step.
  *
- * Refuses a step with a gradient that is not finite (TG_ERR_NUMBER): nothing moves, the moments stay, the
- * gradients are zeroed, and the step advances all the same. Refuses while the context is in error. */
+ * Refuses a step with a gradient that is not finite (TG_ERR_NUMBER), and one with a norm so large that a moment could
+ * overflow: where squares are kept (Adam, AdamW, RMSprop) above the root of the largest tg_real, with SGD's momentum above
+ * 1e-4 times the largest. Nothing moves then, the moments stay, the gradients are zeroed, and the step advances all the same.
+ *
+ * While the context is in error nothing moves, either; the gradients are zeroed, the step does not advance, and the context's
+ * status is returned. TG_ERR_STATE: the optimizer was made while its context was in error, or its parameters were
+ * freed. */
 TG_API tg_status tg_optimizer_step(tg_optimizer *o) TG_MUST_CHECK;
 
 TG_API const char *tg_optimizer_name(const tg_optimizer *o);

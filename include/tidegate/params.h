@@ -78,11 +78,15 @@ TG_API tg_status tg_params_set_flags(tg_params *ps, const char *prefix,
 
 TG_API void tg_params_zero_gradients(tg_params *ps);
 
-/* Clipping by global norm (Pascanu et al. 2013): all gradients are multiplied by
- * min(1, max_norm / (norm + 1e-6)). Returns the norm before; not finite if a gradient is not. */
-TG_API tg_real tg_params_clip_norm(tg_params *ps, tg_real max_norm);
-TG_API void tg_params_clip_value(tg_params *ps, tg_real limit); /* each into [-limit, limit] */
-TG_API tg_real tg_params_gradient_norm(tg_params *ps);
+/* Frozen parameters are left out of all three.
+ *
+ * Clipping by global norm (Pascanu et al. 2013): all gradients are multiplied by
+ * min(1, max_norm / (norm + 1e-6)). Returns the norm before, which is computed in double, so that the norm of
+ * gradients of type float is finite whenever they are. A norm that is not finite is returned, changes nothing, and makes
+ * the optimizer's step refuse. */
+TG_API double tg_params_clip_norm(tg_params *ps, tg_real max_norm);
+TG_API void tg_params_clip_value(tg_params *ps, tg_real limit); /* each finite one into [-limit, limit] */
+TG_API double tg_params_gradient_norm(tg_params *ps);
 
 #ifdef __cplusplus
 }

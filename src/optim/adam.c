@@ -43,8 +43,10 @@ static void adamw(const optimizer_update *u, size_t n, tg_real *p, tg_real *g, t
             { "epsilon", 1e-8, POSITIVE },                                                                   \
     }
 
-const optimizer_rule tg__adam = { "adam", 0.001, { "m", "v" }, ADAM_SETTINGS(0), adam };
-const optimizer_rule tg__adamw = { "adamw", 0.001, { "m", "v" }, ADAM_SETTINGS(0.01), adamw };
+const optimizer_rule tg__adam = { "adam", 0.001, { "m", "v" }, ADAM_SETTINGS(0), adam, SUMS_OF_SQUARES };
+const optimizer_rule tg__adamw = {
+    "adamw", 0.001, { "m", "v" }, ADAM_SETTINGS(0.01), adamw, SUMS_OF_SQUARES
+};
 
 static tg_optimizer *adam_new(tg_params *ps, const char *who, const optimizer_rule *rule,
                               const tg_adam_config *config)

@@ -106,8 +106,21 @@ tg_optimizer *tg_optimizer_new(tg_params *ps, const char *name, tg_real lr, tg_r
 
 /* ---- a step ---- */
 
+/* The largest norm of gradients with which no moment overflows. Momentum adds up gradients to at most 1 / (1 - momentum)
+ * times the largest. */
+static double largest_norm(const optimizer_rule *rule)
+{
+    const double most = TG_DOUBLE ? DBL_MAX : (double)FLT_MAX;
+    switch (rule->keeps) {
+    case NO_SUMS: break;
+    case SUMS: return most / 1e4;
+    case SUMS_OF_SQUARES: return sqrt(most);
+    }
+    return DBL_MAX;
+}
+
 /* The first gradient, by names in order and then by element, that is not finite; moves nothing. */
-static tg_status refuse(tg_optimizer *o, double square)
+static tg_status refuse(tg_optimizer *o, double norm)
 {
     const tg_params *ps = o->ps;
     for (int i = 0; i < ps->views; i++) {
@@ -124,10 +137,11 @@ static tg_status refuse(tg_optimizer *o, double square)
                     v->name, (double)g[k * stride + j], k * width + j, rows * width);
         }
     }
-    return tg_context_note(o->cx, TG_ERR_NUMBER,
-                           "tg_optimizer_step: the gradients are finite, but their norm %g is too large to "
-                           "square: nothing was moved",
-                           sqrt(square));
+    return tg_context_note(
+        o->cx, TG_ERR_NUMBER,
+        "tg_optimizer_step: the gradients are finite, but their norm %g is too large to %s, as "
+        "%s does: nothing was moved",
+        norm, o->rule->keeps == SUMS ? "add up" : "square", o->rule->name);
 }
 
 typedef struct job {
@@ -170,14 +184,13 @@ tg_status tg_optimizer_step(tg_optimizer *o)
                                "tg_optimizer_step: the parameters of this optimizer (%s) are gone",
                                o->rule->name);
 
-    const double most = TG_DOUBLE ? DBL_MAX : (double)FLT_MAX; /* a larger square would ruin second moments */
-    const double square = tg__params_gradient_square(o->ps);
-    const tg_status s = square <= most ? TG_OK : refuse(o, square);
+    const double norm = tg__params_gradient_norm(o->ps);
+    const tg_status s = norm <= largest_norm(o->rule) ? TG_OK : refuse(o, norm);
     if (s)
         tg_params_zero_gradients(o->ps);
     else
         tg__params_walk(o->ps, update_range, &(job){ o, ++o->steps });
-    cx->step++;
+    tg_context_set_step(cx, cx->step + 1);
     return s;
 }
 

@@ -37,6 +37,7 @@ typedef struct optimizer_rule {
     const char *moment[OPTIMIZER_MOST_MOMENTS + 1];         /* names, up to a NULL */
     optimizer_setting setting[OPTIMIZER_MOST_SETTINGS + 1]; /* up to a NULL; weight_decay is the first */
     optimizer_loop *update;
+    enum { NO_SUMS, SUMS, SUMS_OF_SQUARES } keeps; /* of gradients, in its moments: none may overflow */
 } optimizer_rule;
 
 extern const optimizer_rule tg__sgd, tg__sgd_momentum, tg__sgd_nesterov, tg__adam, tg__adamw, tg__rmsprop,

@@ -47,10 +47,9 @@ CLONED static void with_momentum(const optimizer_update *u, size_t n, tg_real *r
             { "momentum", 0, BELOW_ONE },                                                                    \
     }
 
-const optimizer_rule tg__rmsprop = { "rmsprop", 0.01, { "v" }, RMSPROP_SETTINGS, plain };
-const optimizer_rule tg__rmsprop_momentum = {
-    "rmsprop", 0.01, { "v", "momentum" }, RMSPROP_SETTINGS, with_momentum
-};
+const optimizer_rule tg__rmsprop = { "rmsprop", 0.01, { "v" }, RMSPROP_SETTINGS, plain, SUMS_OF_SQUARES };
+const optimizer_rule tg__rmsprop_momentum = { "rmsprop",        0.01,          { "v", "momentum" },
+                                              RMSPROP_SETTINGS, with_momentum, SUMS_OF_SQUARES };
 
 tg_optimizer *tg_rmsprop_new(tg_params *ps, const tg_rmsprop_config *config)
 {

@@ -51,13 +51,11 @@ CLONED static void with_nesterov(const optimizer_update *u, size_t n, tg_real *r
         { "weight_decay", 0, ANY_SIZE }, { "momentum", momentum, BELOW_ONE }, { "dampening", 0, BELOW_ONE }, \
     }
 
-const optimizer_rule tg__sgd = { "sgd", 0.01, { NULL }, SGD_SETTINGS(0), plain };
-const optimizer_rule tg__sgd_momentum = {
-    "momentum", 0.01, { "momentum" }, SGD_SETTINGS(0.9), with_momentum
-};
-const optimizer_rule tg__sgd_nesterov = {
-    "nesterov", 0.01, { "momentum" }, SGD_SETTINGS(0.9), with_nesterov
-};
+const optimizer_rule tg__sgd = { "sgd", 0.01, { NULL }, SGD_SETTINGS(0), plain, NO_SUMS };
+const optimizer_rule tg__sgd_momentum = { "momentum",        0.01,          { "momentum" },
+                                          SGD_SETTINGS(0.9), with_momentum, SUMS };
+const optimizer_rule tg__sgd_nesterov = { "nesterov",        0.01,          { "momentum" },
+                                          SGD_SETTINGS(0.9), with_nesterov, SUMS };
 
 tg_optimizer *tg_sgd_new(tg_params *ps, const tg_sgd_config *config)
 {

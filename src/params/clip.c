@@ -1,18 +1,29 @@
 /* params/clip.c -- the norm of the gradient, and clipping by it or by value. */
+#include <float.h>
 #include <math.h>
 
 #include "params/pieces.h"
 
 typedef struct clip {
     tg_real *g;
-    tg_real factor, limit;
+    tg_real limit;
+    double factor;
 } clip;
 
 static void scale_range(void *argument, const param_range *r)
 {
     const clip *c = argument;
+    const tg_real factor = (tg_real)c->factor;
     if (r->b->flags.frozen) return;
-    for (size_t i = r->first; i < r->first + r->n; i++) c->g[i] *= c->factor;
+    for (size_t i = r->first; i < r->first + r->n; i++) c->g[i] *= factor;
+}
+
+/* By a factor that is no normal number of tg_real, and would lose its digits, or all of itself, there. */
+static void scale_range_in_double(void *argument, const param_range *r)
+{
+    const clip *c = argument;
+    if (r->b->flags.frozen) return;
+    for (size_t i = r->first; i < r->first + r->n; i++) c->g[i] = (tg_real)((double)c->g[i] * c->factor);
 }
 
 /* A gradient that is not finite stays as it is, so that the optimizer refuses the step. */
@@ -27,26 +38,26 @@ static void limit_range(void *argument, const param_range *r)
     }
 }
 
-tg_real tg_params_gradient_norm(tg_params *ps)
+double tg_params_gradient_norm(tg_params *ps)
 {
-    if (ps->cx->status) return (tg_real)NAN;
-    return (tg_real)sqrt(tg__params_gradient_square(ps));
+    return ps->cx->status ? (double)NAN : tg__params_gradient_norm(ps);
 }
 
-tg_real tg_params_clip_norm(tg_params *ps, tg_real max_norm)
+double tg_params_clip_norm(tg_params *ps, tg_real max_norm)
 {
-    if (ps->cx->status) return (tg_real)NAN;
+    const double smallest = TG_DOUBLE ? DBL_MIN : (double)FLT_MIN;
+    if (ps->cx->status) return (double)NAN;
     if (!(max_norm > 0)) {
         tg_context_fail(ps->cx, TG_ERR_ARGUMENT, "tg_params_clip_norm: max_norm is %g, must be positive",
                         (double)max_norm);
-        return (tg_real)NAN;
+        return (double)NAN;
     }
-    const double norm = sqrt(tg__params_gradient_square(ps));
-    const double factor = (double)max_norm / (norm + 1e-6);
-    if (ps->gradient && factor < 1 &&
+    const double norm = tg__params_gradient_norm(ps);
+    clip c = { .g = ps->gradient, .factor = (double)max_norm / (norm + 1e-6) };
+    if (ps->gradient && c.factor < 1 &&
         isfinite(norm)) /* left alone otherwise: the step will say which one is not finite */
-        tg__params_walk(ps, scale_range, &(clip){ .g = ps->gradient, .factor = (tg_real)factor });
-    return (tg_real)norm;
+        tg__params_walk(ps, c.factor < smallest ? scale_range_in_double : scale_range, &c);
+    return norm;
 }
 
 void tg_params_clip_value(tg_params *ps, tg_real limit)

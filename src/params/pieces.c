@@ -1,6 +1,8 @@
 /* params/pieces.c -- the flat block, cut for the workers. */
 #include "params/pieces.h"
 
+#include <math.h>
+
 #include "core/clones.h"
 #include "core/team.h"
 
@@ -35,17 +37,24 @@ int tg__params_walk(tg_params *ps, void (*work)(void *argument, const param_rang
 
 typedef struct squares {
     const tg_real *g;
+    double scale; /* of each gradient, before it is squared */
     double sum[PARAM_MOST_PIECES];
 } squares;
 
-CLONED static double sum_of_squares(const tg_real *g, size_t n)
+CLONED static double sum_of_squares(const tg_real *g, size_t n, double scale)
 {
     enum { LANES = 32 };
     double sum[LANES] = { 0 }, total = 0;
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++) sum[k] += (double)g[i + k] * (double)g[i + k];
-    for (; i < n; i++) sum[0] += (double)g[i] * (double)g[i];
+        for (int k = 0; k < LANES; k++) {
+            const double x = scale * (double)g[i + k];
+            sum[k] += x * x;
+        }
+    for (; i < n; i++) {
+        const double x = scale * (double)g[i];
+        sum[0] += x * x;
+    }
     for (int k = 0; k < LANES; k++) total += sum[k];
     return total;
 }
@@ -53,15 +62,22 @@ CLONED static double sum_of_squares(const tg_real *g, size_t n)
 static void add_squares(void *argument, const param_range *r)
 {
     squares *s = argument;
-    if (!r->b->flags.frozen) s->sum[r->piece] += sum_of_squares(s->g + r->first, r->n);
+    if (!r->b->flags.frozen) s->sum[r->piece] += sum_of_squares(s->g + r->first, r->n, s->scale);
 }
 
-double tg__params_gradient_square(tg_params *ps)
+static double sum_of_all(tg_params *ps, double scale)
 {
-    squares s = { .g = ps->gradient };
+    squares s = { .g = ps->gradient, .scale = scale };
     double total = 0;
-    if (!ps->gradient) return 0;
     const int pieces = tg__params_walk(ps, add_squares, &s);
     for (int k = 0; k < pieces; k++) total += s.sum[k];
     return total;
+}
+
+double tg__params_gradient_norm(tg_params *ps)
+{
+    const int SMALL = -600; /* 2^-600 times any double has a square that is finite */
+    if (!ps->gradient) return 0;
+    const double square = sum_of_all(ps, 1);
+    return isfinite(square) ? sqrt(square) : ldexp(sqrt(sum_of_all(ps, ldexp(1, SMALL))), -SMALL);
 }

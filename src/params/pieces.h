@@ -18,8 +18,8 @@ typedef struct param_range {
  * number of pieces, at most PARAM_MOST_PIECES. Ranges of one piece come in order, on one worker. */
 int tg__params_walk(tg_params *ps, void (*work)(void *argument, const param_range *r), void *argument);
 
-/* The sum of squares of all gradients that are not frozen, the same for any number of workers; not finite
- * if one of them is not. 0 if the set has no gradients. */
-double tg__params_gradient_square(tg_params *ps);
+/* The Euclidean norm of all gradients that are not frozen, the same for any number of workers; not finite if one of them
+ * is not, or if the norm itself exceeds the range of double. 0 if the set has no gradients. */
+double tg__params_gradient_norm(tg_params *ps);
 
 #endif
