@@ -290,6 +290,30 @@ START_TEST(load_of_another_model_changes_nothing_and_names_it)
 }
 END_TEST
 
+START_TEST(load_of_an_optimizer_with_other_moments_changes_nothing)
+{
+    for (int k = 0; k < 2; k++) { /* a file with momentum, an optimizer without, and the other way round */
+        run from, to;
+        run *const with = k ? &to : &from;
+        run_new(&from, (run_config){ .seed = 7 }), run_new(&to, (run_config){ .seed = 7 });
+        from.o = from.all.optimizer = tg_rmsprop_new(from.ps, NULL);
+        to.o = to.all.optimizer = tg_rmsprop_new(to.ps, NULL);
+        with->o = with->all.optimizer =
+            tg_rmsprop_new(with->ps, &(tg_rmsprop_config){ .momentum = (tg_real)0.9 });
+        run_on(&from, 3), run_on(&to, 2);
+        ck_assert_int_eq(tg_checkpoint_save(path, &from.all), TG_OK);
+        const bytes before = run_bytes(&to);
+        ck_assert_int_eq(tg_checkpoint_load(path, &to.all), TG_ERR_FORMAT);
+        ck_assert_msg(strstr(tg_context_message(to.cx), "'optimizer/momentum/cell/") != NULL, "%s",
+                      tg_context_message(to.cx));
+        const bytes after = run_bytes(&to);
+        ck_assert(same_bytes(before, after));
+        free(before.data), free(after.data);
+        run_free(&from), run_free(&to);
+    }
+}
+END_TEST
+
 /* A copy of f without one entry. */
 static tg_archive *without(tg_context *cx, const tg_archive *f, const char *left_out)
 {
@@ -563,6 +587,7 @@ TG_TEST_MAIN_FIXTURE("checkpoint/roundtrip", setup, teardown,
                      a_set_that_was_not_used_yet_has_its_initial_values_when_loading_fails,
                      what_is_null_is_left_out_and_left_alone, one_state_is_saved_without_saying_so,
                      load_of_another_model_changes_nothing_and_names_it,
+                     load_of_an_optimizer_with_other_moments_changes_nothing,
                      a_missing_or_changed_entry_changes_nothing_and_is_named,
                      parameters_that_are_not_finite_are_refused_both_ways,
                      also_is_saved_beside_and_may_not_stand_in_the_way, keep_previous_keeps_the_one_before,

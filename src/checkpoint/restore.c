@@ -95,6 +95,29 @@ static tg_status check_views(const restore *r, const tg_params *ps, const char *
     return TG_OK;
 }
 
+/* Every dataset in a group of `optimizer` is one of o's moments: another kind, or other settings, keep others. */
+static tg_status check_moments(const restore *r, const tg_optimizer *o)
+{
+    static const char group[] = "optimizer/";
+    for (int i = 0; i < tg_archive_count(r->a); i++) {
+        tg_entry e;
+        tg_archive_entry(r->a, i, &e);
+        if (strncmp(e.path, group, sizeof group - 1)) continue;
+        const char *name = e.path + sizeof group - 1, *end = strchr(name, '/');
+        bool known = !end;
+        for (int k = 0; !known && k < tg__optimizer_moments(o); k++) {
+            const char *moment = tg__optimizer_moment_name(o, k);
+            known = strlen(moment) == (size_t)(end - name) && !strncmp(name, moment, (size_t)(end - name));
+        }
+        if (!known)
+            return tg_context_note(
+                r->cx, TG_ERR_FORMAT,
+                "%s: dataset '%s' has no place in this optimizer ('%s'): it was trained with other settings",
+                r->file, e.path, tg_optimizer_name(o));
+    }
+    return TG_OK;
+}
+
 static tg_status check_params(const restore *r)
 {
     const tg_params *ps = r->c->params;
@@ -138,7 +161,7 @@ static tg_status check_optimizer(restore *r)
     for (int k = 0; !s && k < tg__optimizer_moments(o); k++)
         s = check_views(r, tg__optimizer_params(o),
                         tg__path("optimizer/%s", tg__optimizer_moment_name(o, k)).s);
-    return s;
+    return s ? s : check_moments(r, o);
 }
 
 static tg_status check_states(const restore *r)
