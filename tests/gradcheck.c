@@ -207,7 +207,7 @@ static void make_rnn(fixture *f, tg_rnn_config config)
 {
     make_x(f);
     f->layer = tg_rnn_new(f->ps, "rnn", D, 4, &config);
-    if (!config.bidirectional) f->h = input(f, "h0", 3, config.layers ? config.layers : 1, f->B, 4);
+    f->h = input(f, "h0", 3, (config.layers ? config.layers : 1) * (config.bidirectional ? 2 : 1), f->B, 4);
 }
 #define RNN(name, ...)                                                                                       \
     static void make_##name(fixture *f) { make_rnn(f, (tg_rnn_config){ __VA_ARGS__ }); }

@@ -238,24 +238,16 @@ static void attention_backward(tg_tape *t, void *record)
 
 static const tape_op op_attention = { TAPE_OP_attention, attention_backward };
 
-tg_tensor *tg_attention_run(tg_attention *l, tg_tape *t, tg_tensor *query, const tg_memory *memory,
-                            tg_tensor **weights)
+/* The outputs are there. The rest is needed until the end of backward. */
+static void run_between(tg_attention *l, tg_tape *t, tg_tensor *query, const tg_memory *memory, tg_tensor *c,
+                        tg_tensor *a)
 {
-    static const char who[] = "tg_attention_run";
-    if (weights) *weights = &t->cx->nil;
-    if (!tg__layer_ready(l ? l->ps : NULL, t, who)) return &t->cx->nil;
-    if (!query || query->rank != 3 || query->dim[2] != l->Q || tg__rows(query) > INT_MAX)
-        return tg__tape_fail(t, TG_ERR_SHAPE, "%s: '%s': the queries are %s, it takes [T,B,%d]", who, l->name,
-                             query ? tg__shape(query).s : "NULL", l->Q);
-    const int T = query->dim[0], B = query->dim[1], D = l->D;
-    if (!tg__attention_fits(l, t, who, memory, B)) return &t->cx->nil;
-    const int *lengths = tg__attention_lengths(t, who, memory), S = memory->rows->dim[0];
+    const int T = query->dim[0], B = query->dim[1], D = l->D, S = memory->rows->dim[0];
+    const int *lengths = tg__attention_lengths(t, "tg_attention_run", memory);
     attention_record *r = tg__tape_take(t, sizeof *r);
-    tg_tensor *c = tg__tape_tensor(t, 3, (int[]){ T, B, l->M }, true);
-    tg_tensor *a = tg__tape_tensor(t, 3, (int[]){ T, B, S }, false);
     tg_real *q = l->W_q ? tg__tape_take(t, times(T, B) * (size_t)D * sizeof *q) : query->data;
     tg_real *coverage = l->w ? tg__tape_take(t, times(T, B) * (size_t)S * sizeof *coverage) : NULL;
-    if (t->cx->status) return &t->cx->nil;
+    if (t->cx->status) return;
     *r = (attention_record){ .l = l,
                              .memory = *memory,
                              .x = tg__attention_of(l, memory, lengths),
@@ -269,7 +261,29 @@ tg_tensor *tg_attention_run(tg_attention *l, tg_tape *t, tg_tensor *query, const
     if (l->W_q)
         tg__matmul(t->cx, NORMAL, NORMAL, T * B, D, l->Q, query->data, l->Q, l->W_q->data, D, NULL, 0, q, D);
     tg__team_run(t->cx, r->blocks, forward_block, r);
+    tg__tape_record(t, &op_attention, r, c, 6,
+                    (tg_tensor *[]){ query, memory->rows, memory->keys, l->W_q, l->v, l->w });
+}
+
+tg_tensor *tg_attention_run(tg_attention *l, tg_tape *t, tg_tensor *query, const tg_memory *memory,
+                            tg_tensor **weights)
+{
+    static const char who[] = "tg_attention_run";
+    if (weights) *weights = &t->cx->nil;
+    if (!tg__layer_ready(l ? l->ps : NULL, t, who)) return &t->cx->nil;
+    if (!query || query->rank != 3 || query->dim[2] != l->Q || tg__rows(query) > INT_MAX)
+        return tg__tape_fail(t, TG_ERR_SHAPE, "%s: '%s': the queries are %s, it takes [T,B,%d]", who, l->name,
+                             query ? tg__shape(query).s : "NULL", l->Q);
+    const int T = query->dim[0], B = query->dim[1];
+    if (!tg__attention_fits(l, t, who, memory, B)) return &t->cx->nil;
+    const int S = memory->rows->dim[0];
+    tg_tensor *c = tg__tape_tensor(t, 3, (int[]){ T, B, l->M }, true);
+    tg_tensor *a = tg__tape_tensor(t, 3, (int[]){ T, B, S }, false);
+    if (t->cx->status) return &t->cx->nil;
+    const arena_mark mark = tg__arena_mark(&t->memory);
+    run_between(l, t, query, memory, c, a);
+    if (t->mode == TG_EVAL) tg__arena_rewind(&t->memory, mark);
+    if (t->cx->status) return &t->cx->nil;
     if (weights) *weights = a;
-    return tg__tape_record(t, &op_attention, r, c, 5,
-                           (tg_tensor *[]){ query, memory->rows, memory->keys, l->W_q, l->v });
+    return c;
 }

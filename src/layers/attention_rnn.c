@@ -132,12 +132,12 @@ typedef struct attention_rnn_record {
     tg_real *h0, *u0; /* (B,H), (B,R): states before, rows in packed order; u0 with feeding */
 } attention_rnn_record;
 
-static plain_and_packed take_output(tg_tape *t, const sequence *s, int D, bool gradient)
+static plain_and_packed output_of(tg_tape *t, const sequence *s, tg_tensor *y)
 {
-    plain_and_packed y = { NULL, NULL };
-    y.plain = tg__tape_tensor(t, 3, (int[]){ s->T, s->B, D }, gradient);
-    if (y.plain) y.packed = s->full ? y.plain->data : tg__tape_take(t, times(s->tokens, D) * sizeof(tg_real));
-    return y;
+    if (!y) return (plain_and_packed){ NULL, NULL };
+    return (plain_and_packed){
+        y, s->full ? y->data : tg__tape_take(t, times(s->tokens, tg__columns(y)) * sizeof(tg_real))
+    };
 }
 
 /* What arrives at an output, in packed order. */
@@ -165,18 +165,18 @@ static tg_real *copy_of(tg_tape *t, const tg_real *x, size_t n)
     return copy;
 }
 
-/* All memory of a run, on the tape. False: the context is in error. */
-static bool record_take(tg_tape *t, attention_rnn_record *r)
+/* All memory of a run but for its outputs, on the tape. False: the context is in error. */
+static bool record_take(tg_tape *t, attention_rnn_record *r, tg_attended made)
 {
     const attention_gru_shape s = r->l->s;
     const int N = r->s.tokens, B = r->s.B, S = r->memory.rows->dim[0], D = r->l->attention->D;
     const bool coverage = r->l->attention->w;
     attention_gru_run *run = &r->run;
     r->x.packed = r->s.full ? r->x.plain->data : tg__tape_take(t, times(N, s.I) * sizeof(tg_real));
-    r->y = take_output(t, &r->s, s.H, true);
-    r->c = take_output(t, &r->s, s.M, true);
-    r->a = take_output(t, &r->s, S, false);
-    if (s.R) r->u = take_output(t, &r->s, s.R, true);
+    r->y = output_of(t, &r->s, made.output);
+    r->c = output_of(t, &r->s, made.context);
+    r->a = output_of(t, &r->s, made.weights);
+    r->u = output_of(t, &r->s, made.attentional);
     run->sequence = &r->s;
     run->sentence = r->s.order;
     run->h = take_state(t, &r->s, s.H, r->in.h);
@@ -348,13 +348,51 @@ static bool arguments_hold(const tg_attention_rnn *l, tg_tape *t, const tg_tenso
            state_fits(l, t, "coverage", in->coverage, B, l->attention->w ? memory->rows->dim[0] : 0);
 }
 
-/* The state after, on the tape, out of the sweep's. */
-static tg_tensor *state_after(tg_tape *t, const sequence *s, int D, const tg_real *state)
+/* The state after, out of the sweep's, into x, which may be NULL. */
+static void set_state(const sequence *s, const tg_real *state, tg_tensor *x)
 {
-    if (!state) return NULL;
-    tg_tensor *x = tg__tape_tensor(t, 2, (int[]){ s->B, D }, true);
-    if (x) tg__sequence_restore_rows(s, D, state, x->data);
-    return x;
+    if (x) tg__sequence_restore_rows(s, tg__columns(x), state, x->data);
+}
+
+/* Puts the op on the tape, with all weights among its inputs. */
+static void record(tg_tape *t, attention_rnn_record *r)
+{
+    const tg_attention_rnn *l = r->l;
+    const tg_attention_state in = r->in, out = r->out;
+    tg_tensor *const output[] = { r->y.plain, r->c.plain, r->u.plain, out.h, out.attentional, out.coverage };
+    tg_tensor *const input[] = { r->x.plain,        r->memory.rows,  r->memory.keys,  in.h,   in.attentional,
+                                 in.coverage,       l->W_x,          l->W_h,          l->b,   l->b_h,
+                                 l->attention->W_q, l->attention->v, l->attention->w, l->W_u, l->b_u };
+    tg__tape_record_all(t, &op_attention_rnn, r, sizeof output / sizeof *output, output,
+                        sizeof input / sizeof *input, input);
+}
+
+/* The outputs are there. The rest is needed until the end of backward. */
+static void run_between(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[],
+                        const tg_memory *memory, tg_attention_state in, tg_attended made,
+                        tg_attention_state after)
+{
+    const int T = x->dim[0], B = x->dim[1];
+    attention_rnn_record *r = tg__arena_zeroed(&t->memory, sizeof *r);
+    int *room = tg__tape_take(t, tg__sequence_room(T, B) * sizeof *room);
+    const int *memory_lengths = tg__attention_lengths(t, "tg_attention_rnn_run", memory);
+    if (t->cx->status) return;
+    *r = (attention_rnn_record){ .l = l, .memory = *memory, .x.plain = x, .in = in, .out = after };
+    tg__sequence_init(&r->s, T, B, lengths, room);
+    r->run.memory = tg__attention_of(l->attention, memory, memory_lengths);
+    if (!record_take(t, r, made)) return;
+    forward(t, r);
+    if (t->cx->status) return;
+    set_state(&r->s, r->run.h, after.h);
+    set_state(&r->s, r->run.u, after.attentional);
+    set_state(&r->s, r->run.coverage, after.coverage);
+    record(t, r);
+}
+
+/* (T,B,D), or (B,D) for T = 0; NULL for D = 0. */
+static tg_tensor *take_output(tg_tape *t, int T, int B, int D, bool gradient)
+{
+    return !D ? NULL : tg__tape_tensor(t, T ? 3 : 2, T ? (int[]){ T, B, D } : (int[]){ B, D }, gradient);
 }
 
 tg_attended tg_attention_rnn_run(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[],
@@ -367,24 +405,22 @@ tg_attended tg_attention_rnn_run(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, 
     if (out) *out = (tg_attention_state){ nil, nil, nil };
     if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_attention_rnn_run")) return failed;
     if (!arguments_hold(l, t, x, lengths, memory, &before)) return failed;
-    const int T = x->dim[0], B = x->dim[1];
-    attention_rnn_record *r = tg__arena_zeroed(&t->memory, sizeof *r);
-    int *room = tg__tape_take(t, tg__sequence_room(T, B) * sizeof *room);
-    const int *memory_lengths = tg__attention_lengths(t, "tg_attention_rnn_run", memory);
+    const attention_gru_shape s = l->s;
+    const int T = x->dim[0], B = x->dim[1], S = memory->rows->dim[0];
+    const tg_attended made = { .output = take_output(t, T, B, s.H, true),
+                               .context = take_output(t, T, B, s.M, true),
+                               .attentional = take_output(t, T, B, s.R, true),
+                               .weights = take_output(t, T, B, S, false) };
+    tg_attention_state after = { NULL };
+    if (out)
+        after = (tg_attention_state){ .h = take_output(t, 0, B, s.H, true),
+                                      .attentional = take_output(t, 0, B, s.feeds ? s.R : 0, true),
+                                      .coverage = take_output(t, 0, B, l->attention->w ? S : 0, true) };
     if (t->cx->status) return failed;
-    *r = (attention_rnn_record){ .l = l, .memory = *memory, .x.plain = x, .in = before };
-    tg__sequence_init(&r->s, T, B, lengths, room);
-    r->run.memory = tg__attention_of(l->attention, memory, memory_lengths);
-    if (!record_take(t, r)) return failed;
-    forward(t, r);
-    if (out) {
-        *out = (tg_attention_state){ state_after(t, &r->s, l->s.H, r->run.h),
-                                     state_after(t, &r->s, l->s.R, r->run.u),
-                                     state_after(t, &r->s, memory->rows->dim[0], r->run.coverage) };
-        r->out = *out;
-    }
-    tg__tape_record(t, &op_attention_rnn, r, r->y.plain, 5,
-                    (tg_tensor *[]){ x, memory->rows, memory->keys, l->W_x, before.h });
+    const arena_mark mark = tg__arena_mark(&t->memory);
+    run_between(l, t, x, lengths, memory, before, made, after);
+    if (t->mode == TG_EVAL) tg__arena_rewind(&t->memory, mark);
     if (t->cx->status) return failed;
-    return (tg_attended){ r->y.plain, r->c.plain, r->u.plain, r->a.plain };
+    if (out) *out = after;
+    return made;
 }

@@ -61,6 +61,7 @@ tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const tg_rnn_c
     tg_context *cx = ps->cx;
     tg_rnn_config c = config ? *config : (tg_rnn_config){ 0 };
     if (!c.layers) c.layers = 1;
+    if (c.dropout == TG_ZERO) c.dropout = 0;
     if (c.cell != TG_GRU && c.cell != TG_GRU_RESET_AFTER)
         tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': there is no cell %d", name, (int)c.cell);
     if (I < 1 || H < 1 || H > INT_MAX / 8)
@@ -97,7 +98,7 @@ typedef struct rnn_record {
     tg_real **output;                /* (layers): packed (tokens, H * directions) */
     tg_real **mask;                  /* (layers): dropout on the input of layers from 1 on; NULL: none */
     tg_real **h0;                    /* (layers * directions): state before, (B,H), rows in packed order */
-    gru_saved *saved;                /* (layers * directions) */
+    gru_saved *saved;                /* (layers * directions); with TG_EVAL all are one */
     tg_real *panels;                 /* the recurrent weights of the part at work, packed */
 } rnn_record;
 
@@ -125,6 +126,27 @@ static gru_gradients gradients_of(const rnn_part *p)
     return (gru_gradients){ p->W_x->grad, p->W_h->grad, p->b->grad, p->b_h ? p->b_h->grad : NULL };
 }
 
+/* Where layer i puts its output, packed. Backward needs all outputs. With TG_EVAL each layer reads that of the layer below and
+ * nothing else, so two places do: y, and one other, in which the last layer puts its output if y has another order. */
+static tg_real *take_output(tg_tape *t, const rnn_record *r, int i)
+{
+    const int above = r->l->config.layers - 1 - i;
+    const bool other = above % 2 == (r->s.full ? 1 : 0);
+    if (t->mode == TG_EVAL ? !other : !above && r->s.full) return r->y->data;
+    if (t->mode == TG_EVAL && i >= 2) return r->output[i - 2];
+    return tg__tape_take(t, times(r->s.tokens, r->l->H * r->l->directions) * sizeof(tg_real));
+}
+
+/* What a layer and direction leaves for backward. */
+static gru_saved take_saved(tg_tape *t, const rnn_record *r)
+{
+    const int N = r->s.tokens, H = r->l->H;
+    const bool after = r->l->config.cell == TG_GRU_RESET_AFTER;
+    tg_real *zrg = tg__tape_take(t, times(N, 3 * H) * sizeof *zrg),
+            *one = tg__tape_take(t, times(N, H) * sizeof *one);
+    return (gru_saved){ .gates = zrg, .q = after ? one : NULL, .rh = after ? NULL : one };
+}
+
 /* Memory of a run, all of it on the tape. False: out of memory. */
 static bool record_take(tg_tape *t, rnn_record *r)
 {
@@ -140,8 +162,7 @@ static bool record_take(tg_tape *t, rnn_record *r)
     const bool dropout = t->mode == TG_TRAIN && l->config.dropout > 0;
     for (int i = 0; i < layers; i++) {
         r->mask[i] = i && dropout ? tg__tape_take(t, times(N, width) * sizeof(tg_real)) : NULL;
-        r->output[i] =
-            i + 1 == layers && r->s.full ? r->y->data : tg__tape_take(t, times(N, width) * sizeof(tg_real));
+        r->output[i] = take_output(t, r, i);
         if (!i)
             r->input[i] =
                 r->s.full || r->row ? r->x->data : tg__tape_take(t, times(N, l->I) * sizeof(tg_real));
@@ -149,13 +170,9 @@ static bool record_take(tg_tape *t, rnn_record *r)
             r->input[i] = r->mask[i] ? tg__tape_take(t, times(N, width) * sizeof(tg_real)) : r->output[i - 1];
     }
     for (int k = 0; k < parts; k++) {
-        r->h0[k] = tg__tape_take(t, times(r->s.B, l->H) * sizeof(tg_real));
-        r->saved[k].gates = tg__tape_take(t, times(N, 3 * l->H) * sizeof(tg_real));
-        tg_real *one = tg__tape_take(t, times(N, l->H) * sizeof(tg_real));
-        if (l->config.cell == TG_GRU_RESET_AFTER)
-            r->saved[k].q = one, r->saved[k].rh = NULL;
-        else
-            r->saved[k].rh = one, r->saved[k].q = NULL;
+        const bool own = !k || t->mode == TG_TRAIN;
+        r->h0[k] = own ? tg__tape_take(t, times(r->s.B, l->H) * sizeof(tg_real)) : r->h0[0];
+        r->saved[k] = own ? take_saved(t, r) : r->saved[0];
     }
     return t->cx->status == TG_OK;
 }
@@ -288,17 +305,28 @@ static bool arguments_hold(const tg_rnn *l, tg_tape *t, const tg_tensor *x, cons
     const int T = x->dim[0], B = x->dim[1], parts = l->config.layers * l->directions;
     if (!sizes_hold(l, t, T, B, lengths)) return false;
     if (!h_in) return true;
-    if (l->directions == 2) {
-        tg__tape_fail(t, TG_ERR_ARGUMENT,
-                      "tg_rnn_run: '%s': a state cannot be carried into a reverse direction", l->name);
-        return false;
-    }
     if (h_in->rank != 3 || h_in->dim[0] != parts || h_in->dim[1] != B || h_in->dim[2] != l->H) {
         tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_run: '%s': the state is %s, it takes [%d,%d,%d]", l->name,
                       tg__shape(h_in).s, parts, B, l->H);
         return false;
     }
     return true;
+}
+
+/* Puts the op on the tape, with all weights among its inputs. */
+static void record(tg_tape *t, rnn_record *r)
+{
+    enum { WEIGHTS = 4 };
+    const int parts = r->l->config.layers * r->l->directions, inputs = 2 + WEIGHTS * parts;
+    tg_tensor **input = tg__tape_take(t, (size_t)inputs * sizeof *input);
+    if (!input) return;
+    input[0] = r->x, input[1] = r->h_in;
+    for (int k = 0; k < parts; k++) {
+        const rnn_part *p = &r->l->part[k];
+        tg_tensor *const weight[WEIGHTS] = { p->W_x, p->W_h, p->b, p->b_h };
+        memcpy(input + 2 + WEIGHTS * k, weight, sizeof weight);
+    }
+    tg__tape_record_all(t, &op_rnn, r, 2, (tg_tensor *[]){ r->y, r->h_out }, inputs, input);
 }
 
 /* The row of each token, from row (T,B). */
@@ -308,28 +336,40 @@ static void pack_rows(const sequence *s, const int row[], int *packed)
         for (int i = 0; i < s->active[k]; i++) packed[s->offset[k] + i] = row[k * s->B + s->order[i]];
 }
 
-/* row (T,B): that of x (.,I); NULL: x is (T,B,I). */
-static tg_tensor *run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int row[], int T, int B, const int lengths[],
-                      tg_tensor *given, tg_state *out)
+/* The outputs y and h_out, which may be NULL, are there. The rest is needed until the end of backward. */
+static void run_between(tg_rnn *l, tg_tape *t, tg_tensor *x, const int row[], const int lengths[],
+                        tg_tensor *h_in, tg_tensor *y, tg_tensor *h_out)
 {
-    const int H = l->H, parts = l->config.layers * l->directions;
+    const int T = y->dim[0], B = y->dim[1];
     rnn_record *r = tg__arena_zeroed(&t->memory, sizeof *r);
     int *room = tg__tape_take(t, tg__sequence_room(T, B) * sizeof *room);
-    tg_real *h_end = tg__tape_take(t, times(B, H) * sizeof *h_end);
-    tg_tensor *y = tg__tape_tensor(t, 3, (int[]){ T, B, H * l->directions }, true);
-    tg_tensor *h_out = out ? tg__tape_tensor(t, 3, (int[]){ parts, B, H }, true) : NULL;
-    if (t->cx->status) return &t->cx->nil;
-
-    *r = (rnn_record){ .l = l, .x = x, .h_in = given, .y = y, .h_out = h_out };
+    tg_real *h_end = tg__tape_take(t, times(B, l->H) * sizeof *h_end);
+    if (t->cx->status) return;
+    *r = (rnn_record){ .l = l, .x = x, .h_in = h_in, .y = y, .h_out = h_out };
     tg__sequence_init(&r->s, T, B, lengths, room);
     tg__sequence_cut(&r->s, tg__gru_parts(shape_of(r, 0)));
     r->panels = tg__tape_take(t, tg__gru_panels_room(shape_of(r, 0)) * sizeof *r->panels);
     if (row) r->row = tg__tape_take(t, (size_t)r->s.tokens * sizeof *r->row);
-    if (!record_take(t, r)) return &t->cx->nil;
+    if (!record_take(t, r)) return;
     if (row) pack_rows(&r->s, row, r->row);
     forward_layers(t, r, h_end);
+    record(t, r);
+}
+
+/* row (T,B): that of x (.,I); NULL: x is (T,B,I). */
+static tg_tensor *run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int row[], int T, int B, const int lengths[],
+                      tg_tensor *given, tg_state *out)
+{
+    const int parts = l->config.layers * l->directions;
+    tg_tensor *y = tg__tape_tensor(t, 3, (int[]){ T, B, l->H * l->directions }, true);
+    tg_tensor *h_out = out ? tg__tape_tensor(t, 3, (int[]){ parts, B, l->H }, true) : NULL;
+    if (t->cx->status) return &t->cx->nil;
+    const arena_mark before = tg__arena_mark(&t->memory);
+    run_between(l, t, x, row, lengths, given, y, h_out);
+    if (t->mode == TG_EVAL) tg__arena_rewind(&t->memory, before);
+    if (t->cx->status) return &t->cx->nil;
     if (out) out->h = h_out;
-    return tg__tape_record(t, &op_rnn, r, y, 2, (tg_tensor *[]){ x, r->h_in });
+    return y;
 }
 
 tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], const tg_state *in,

@@ -149,7 +149,7 @@ tg_tensor *tg_stack(tg_tape *t, int n, tg_tensor *const x[])
     memcpy(kept, x, (size_t)n * sizeof *kept);
     *r = (stack_record){ kept, y, n };
     for (int k = 0; k < n; k++) set(t->cx, y->data + (size_t)k * size, x[k]->data, size);
-    return tg__tape_record(t, &op, r, y, n < TAPE_MOST_INPUTS ? n : TAPE_MOST_INPUTS, kept);
+    return tg__tape_record(t, &op, r, y, n, kept);
 }
 
 /* ---- concatenate: (...,P), (...,Q) to (...,P+Q) ---- */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/team.h"
@@ -47,7 +48,7 @@ void tg_tape_begin(tg_tape *t, tg_mode mode)
     t->begun = true;
     t->consumed = false;
     t->last = NULL;
-    t->length = 0;
+    t->length = t->ops = t->outputs = 0;
     if (t->draws_step != t->cx->step) t->draws_step = t->cx->step, t->draws = 0;
 }
 
@@ -80,58 +81,145 @@ tg_tensor *tg__tape_fail(tg_tape *t, tg_status status, const char *format, ...)
     return &t->cx->nil;
 }
 
+static bool outputs_are_finite(tg_tape *t, const tape_op *op, int outputs, tg_tensor *const output[])
+{
+    for (int i = 0; i < outputs; i++) {
+        const tg_tensor *y = output[i];
+        const size_t n = y ? tg__size(y) : 0, bad = y ? tg__first_nonfinite(y->data, n) : 0;
+        if (bad == n) continue;
+        tg__tape_fail(t, TG_ERR_NUMBER,
+                      "the first op whose output is not finite: %s, op %d of the tape, element %zu of output "
+                      "%d %s is %g",
+                      tg__tape_op_name[op->kind], t->ops, bad, i, tg__shape(y).s, (double)y->data[bad]);
+        return false;
+    }
+    return true;
+}
+
+/* Copies those that have a gradient; returns how many. */
+static int with_gradient(int n, tg_tensor *const x[], tg_tensor **to)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++)
+        if (x[i] && x[i]->grad) to[found++] = x[i];
+    return found;
+}
+
+void tg__tape_record_all(tg_tape *t, const tape_op *op, void *record, int outputs, tg_tensor *const output[],
+                         int inputs, tg_tensor *const input[])
+{
+    if (t->cx->status) return;
+    if (t->cx->config.check_finite && !outputs_are_finite(t, op, outputs, output)) return;
+    const int number = t->ops++;
+    if (t->mode != TG_TRAIN) return;
+    tape_node *n = tg__tape_take(t, sizeof *n);
+    tg_tensor **tensor = tg__tape_take(t, (size_t)(outputs + inputs) * sizeof *tensor);
+    if (t->cx->status) return;
+    *n = (tape_node){ .op = op, .record = record, .number = number, .tensor = tensor, .previous = t->last };
+    n->outputs = with_gradient(outputs, output, tensor);
+    n->inputs = with_gradient(inputs, input, tensor + n->outputs);
+    if (!n->outputs) return;
+    t->last = n;
+    t->length++;
+    t->outputs += n->outputs;
+    t->seen |= (uint64_t)1 << op->kind;
+}
+
 tg_tensor *tg__tape_record(tg_tape *t, const tape_op *op, void *record, tg_tensor *y, int inputs,
                            tg_tensor *const input[])
 {
-    if (t->cx->status) return &t->cx->nil;
-    if (t->cx->config.check_finite) {
-        const size_t n = tg__size(y), bad = tg__first_nonfinite(y->data, n);
-        if (bad < n)
-            return tg__tape_fail(
-                t, TG_ERR_NUMBER,
-                "the first op whose output is not finite: %s, op %d of the tape, element %zu of %s is %g",
-                tg__tape_op_name[op->kind], t->length, bad, tg__shape(y).s, (double)y->data[bad]);
-    }
-    if (t->mode != TG_TRAIN || !y->grad) return y;
-    tape_node *n = tg__tape_take(t, sizeof *n);
-    if (!n) return &t->cx->nil;
-    *n = (tape_node){ .op = op, .record = record, .output = y, .previous = t->last };
-    assert(inputs <= TAPE_MOST_INPUTS);
-    for (int i = 0; i < inputs; i++) n->input[i] = input[i];
-    t->last = n;
-    t->length++;
-    t->seen |= (uint64_t)1 << op->kind;
-    return y;
+    tg__tape_record_all(t, op, record, 1, &y, inputs, input);
+    return t->cx->status ? &t->cx->nil : y;
 }
 
-static tg_status check_gradients(const tg_tape *t, const tape_node *n, int number)
+/* ---- backward ----
+ *
+ * Topological order is the order of recording, so backward is one loop from the end. It runs the ops that the loss
+ * depends on, and no others: an infinite value that the loss does not depend on would otherwise turn the zeros that
+ * arrive there into NaN. Views share their gradient with what they are views of, so an op is found by the memory of
+ * its outputs' gradients. */
+
+typedef struct tape_output { /* the memory of an output's gradient */
+    uintptr_t first, end;
+    tape_node *node;
+} tape_output;
+
+typedef struct tape_outputs {
+    int n;
+    tape_output *all; /* (n), by rising address */
+} tape_outputs;
+
+static int by_address(const void *a, const void *b)
 {
-    for (int i = 0; i < TAPE_MOST_INPUTS; i++) {
-        const tg_tensor *x = n->input[i];
-        if (!x || !x->grad) continue;
+    const tape_output *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+static tape_outputs outputs_of(tg_tape *t)
+{
+    tape_outputs o = { 0, tg__tape_take(t, (size_t)t->outputs * sizeof *o.all) };
+    if (t->cx->status) return o;
+    for (tape_node *n = t->last; n; n = n->previous)
+        for (int i = 0; i < n->outputs; i++) {
+            const tg_real *grad = n->tensor[i]->grad;
+            o.all[o.n++] = (tape_output){ (uintptr_t)grad, (uintptr_t)(grad + tg__size(n->tensor[i])), n };
+        }
+    qsort(o.all, (size_t)o.n, sizeof *o.all, by_address);
+    return o;
+}
+
+/* A gradient arrives at x: the op that made it is needed. (Parameters and inputs were made by none.) */
+static void need(tape_outputs o, const tg_tensor *x)
+{
+    const uintptr_t at = (uintptr_t)x->grad;
+    int low = 0, high = o.n; /* o.all[low - 1] begins at or before `at`, o.all[high] after it */
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        if (o.all[middle].first <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low && at < o.all[low - 1].end) o.all[low - 1].node->needed = true;
+}
+
+/* when: "is", after the op's backward; or "was", before anything was added to it. */
+static tg_status check_gradients(const tg_tape *t, const tape_node *n, const char *what, const char *when)
+{
+    for (int i = 0; i < n->inputs; i++) {
+        const tg_tensor *x = n->tensor[n->outputs + i];
         const size_t size = tg__size(x), bad = tg__first_nonfinite(x->grad, size);
         if (bad < size)
-            return tg_context_note(t->cx, TG_ERR_NUMBER,
-                                   "the first op whose backward is not finite: %s, op %d of the tape, "
-                                   "gradient %zu of input %d %s is %g",
-                                   tg__tape_op_name[n->op->kind], number, bad, i, tg__shape(x).s,
-                                   (double)x->grad[bad]);
+            return tg_context_note(
+                t->cx, TG_ERR_NUMBER, "%s: %s, op %d of the tape, gradient %zu of input %d %s %s %g", what,
+                tg__tape_op_name[n->op->kind], n->number, bad, i, tg__shape(x).s, when, (double)x->grad[bad]);
     }
     return TG_OK;
 }
 
-/* Topological order is the order of recording, so backward is one loop from the end. */
-static tg_status replay(tg_tape *t)
+/* Whose gradient was not finite before backward began, such as a parameter's of an earlier pass: no op of this tape. */
+static tg_status check_before(const tg_tape *t)
 {
-    int number = t->length;
+    tg_status s = TG_OK;
+    for (const tape_node *n = t->last; n && !s; n = n->previous)
+        s = check_gradients(t, n, "a gradient was not finite before backward began", "was");
+    return s;
+}
+
+/* Gradients have arrived at y[0..n-1]. */
+static tg_status replay(tg_tape *t, int n_roots, tg_tensor *const root[])
+{
+    const bool check = t->cx->config.check_finite;
     t->consumed = true;
+    const tape_outputs outputs = outputs_of(t);
+    for (int k = 0; k < n_roots; k++) need(outputs, root[k]);
     for (tape_node *n = t->last; n && !t->cx->status; n = n->previous) {
+        if (!n->needed) continue;
         n->op->backward(t, n->record);
-        number--;
-        if (t->cx->config.check_finite) {
-            const tg_status s = check_gradients(t, n, number);
-            if (s) return s;
-        }
+        for (int i = 0; i < n->inputs; i++) need(outputs, n->tensor[n->outputs + i]);
+        const tg_status s =
+            check ? check_gradients(t, n, "the first op whose backward is not finite", "is") : TG_OK;
+        if (s) return s;
     }
     return t->cx->status;
 }
@@ -159,8 +247,10 @@ tg_status tg_tape_backward(tg_tape *t, tg_tensor *loss)
     if (!loss->grad)
         return tg_context_note(t->cx, TG_ERR_STATE,
                                "tg_tape_backward: the loss depends on nothing that has a gradient");
+    const tg_status before = t->cx->config.check_finite ? check_before(t) : TG_OK;
+    if (before) return before;
     *loss->grad += 1;
-    return replay(t);
+    return replay(t, 1, &loss);
 }
 
 typedef struct addition {
@@ -184,7 +274,18 @@ tg_status tg_tape_backward_from(tg_tape *t, int n, tg_tensor *const y[], const t
         if (!y[k]->grad)
             return tg_context_note(t->cx, TG_ERR_STATE, "tg_tape_backward_from: tensor %d %s has no gradient",
                                    k, tg__shape(y[k]).s);
+    const tg_status before = t->cx->config.check_finite ? check_before(t) : TG_OK;
+    if (before) return before;
+    for (int k = 0; k < n; k++) {
+        const size_t size = tg__size(y[k]),
+                     bad = t->cx->config.check_finite ? tg__first_nonfinite(dy[k], size) : size;
+        if (bad < size)
+            return tg_context_note(
+                t->cx, TG_ERR_NUMBER,
+                "tg_tape_backward_from: element %zu of the gradient arriving at tensor %d %s is %g", bad, k,
+                tg__shape(y[k]).s, (double)dy[k][bad]);
+    }
     for (int k = 0; k < n; k++)
         tg__team_ranges(t->cx, tg__size(y[k]), 1 << 14, add_range, &(addition){ dy[k], y[k]->grad });
-    return replay(t);
+    return replay(t, n, y);
 }

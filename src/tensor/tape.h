@@ -24,13 +24,14 @@ typedef struct tape_op { /* one for each op, static const */
     void (*backward)(tg_tape *t, void *record);
 } tape_op;
 
-enum { TAPE_MOST_INPUTS = 6 };
-
+/* A recorded op. Backward runs it if the loss depends on one of its outputs. */
 typedef struct tape_node {
     const tape_op *op;
     void *record;
-    tg_tensor *output;
-    tg_tensor *input[TAPE_MOST_INPUTS]; /* those that get a gradient, for the finite check */
+    int number;          /* of the op, as messages have it */
+    int outputs, inputs; /* those with a gradient */
+    tg_tensor **tensor;  /* the outputs, then the inputs */
+    bool needed;         /* backward: a gradient arrives at an output */
     struct tape_node *previous;
 } tape_node;
 
@@ -40,10 +41,12 @@ struct tg_tape {
     tg_mode mode;
     bool begun, consumed;
     tape_node *last;
-    int length;
+    int length;     /* ops recorded */
+    int ops;        /* ops run since tg_tape_begin, recorded or not */
+    int outputs;    /* of all recorded ops */
     int64_t draws_step; /* the step that `draws` counts in */
     uint64_t draws;     /* random masks drawn by training passes of this step */
-    uint64_t seen;      /* bit k: op kind k was recorded since the tape was made */
+    uint64_t seen;  /* bit k: op kind k was recorded since the tape was made */
 };
 
 /* True if an op may go ahead. False: the context is, or now is, in error; return &t->cx->nil. */
@@ -56,9 +59,13 @@ tg_tensor *tg__tape_tensor(tg_tape *t, int rank, const int dim[], bool gradient)
 tg_tensor *tg__tape_view(tg_tape *t, tg_tensor *x, size_t offset, int rank, const int dim[]);
 void *tg__tape_take(tg_tape *t, size_t bytes); /* not zeroed; NULL: the context is in error */
 
-/* Appends the op if y has a gradient, and returns y. inputs: up to TAPE_MOST_INPUTS, NULL allowed. */
+/* Appends an op with one output if y has a gradient, and returns y. inputs: every tensor whose gradient the op's
+ * backward adds to; NULL and tensors without a gradient are allowed. */
 tg_tensor *tg__tape_record(tg_tape *t, const tape_op *op, void *record, tg_tensor *y, int inputs,
                            tg_tensor *const input[]);
+/* The same for several outputs, NULL allowed: every tensor whose gradient the op's backward reads. */
+void tg__tape_record_all(tg_tape *t, const tape_op *op, void *record, int outputs, tg_tensor *const output[],
+                         int inputs, tg_tensor *const input[]);
 
 /* The context remembers; returns the harmless tensor. */
 tg_tensor *tg__tape_fail(tg_tape *t, tg_status status, const char *format, ...)
