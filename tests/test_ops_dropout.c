@@ -83,6 +83,69 @@ START_TEST(mask_is_a_function_of_seed_step_and_place_alone)
 }
 END_TEST
 
+/* A pass on t with two masks, the second of which is handed out; backward if asked for. */
+static void pass(tg_tape *t, bool backward, tg_real *second)
+{
+    tg_tape_begin(t, TG_TRAIN);
+    tg_tensor *x = tg_input(t, 1, (int[]){ N }, ones),
+              *y = tg_dropout(t, tg_dropout(t, x, (tg_real)0.01), (tg_real)0.5);
+    if (second) memcpy(second, y->data, sizeof ones);
+    if (backward) ck_assert_int_eq(tg_tape_backward(t, tg_sum(t, y)), TG_OK);
+}
+
+START_TEST(step_begun_again_has_the_same_masks_on_whichever_tape)
+{
+    static tg_real first[N], again[N];
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 3 });
+    tg_tape *t = tg_tape_new(cx), *other = tg_tape_new(cx), *validation = tg_tape_new(cx);
+    make_ones();
+    tg_context_set_step(cx, 17);
+    pass(t, false, first);
+    pass(t, false, again); /* begun twice */
+    ck_assert_mem_eq(first, again, sizeof first);
+    pass(other, false, again);
+    ck_assert_mem_eq(first, again, sizeof first);
+    tg_tape_begin(validation, TG_EVAL);
+    tg_dropout(validation, tg_input(validation, 1, (int[]){ N }, ones), (tg_real)0.5);
+    pass(t, true, again);
+    ck_assert_mem_eq(first, again, sizeof first);
+    tg_context_set_step(cx, 17); /* the step anew, after its pass was run backward */
+    pass(t, false, again);
+    ck_assert_mem_eq(first, again, sizeof first);
+    tg_context_free(cx);
+}
+END_TEST
+
+START_TEST(passes_that_add_up_in_a_step_have_masks_of_their_own)
+{
+    static tg_real first[N], second[N], again[N];
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 3 });
+    tg_tape *t = tg_tape_new(cx), *other = tg_tape_new(cx);
+    make_ones();
+    tg_context_set_step(cx, 17);
+    pass(t, true, first);
+    pass(t, true, second);
+    ck_assert_double_lt(agreement(first, second), 0.52);
+    tg_context_set_step(cx, 17);
+    pass(t, true, NULL);
+    pass(other, true, again); /* the same place on another tape */
+    ck_assert_mem_eq(second, again, sizeof second);
+    tg_context_set_step(cx, 18);
+    pass(t, true, again);
+    ck_assert_double_lt(agreement(first, again), 0.52);
+    ck_assert_double_lt(agreement(second, again), 0.52);
+    /* two tapes, both begun before backward: equal places, equal masks; unequal places, others */
+    tg_context_set_step(cx, 17);
+    tg_tape_begin(t, TG_TRAIN), tg_tape_begin(other, TG_TRAIN);
+    tg_tensor *x = tg_input(t, 1, (int[]){ N }, ones), *z = tg_input(other, 1, (int[]){ N }, ones);
+    const tg_tensor *a = tg_dropout(t, x, (tg_real)0.5), *b = tg_dropout(other, z, (tg_real)0.5),
+                    *c = tg_dropout(other, z, (tg_real)0.5);
+    ck_assert_mem_eq(a->data, b->data, sizeof ones);
+    ck_assert_double_lt(agreement(a->data, c->data), 0.52);
+    tg_context_free(cx);
+}
+END_TEST
+
 START_TEST(mask_element_i_is_word_i_of_its_blocks_and_its_length_does_not_matter)
 {
     tg_real mask[13], longer[14];
@@ -167,6 +230,8 @@ END_TEST
 
 TG_TEST_MAIN("ops/dropout", elements_are_dropped_at_the_rate_and_the_others_scaled,
              mask_is_a_function_of_seed_step_and_place_alone,
+             step_begun_again_has_the_same_masks_on_whichever_tape,
+             passes_that_add_up_in_a_step_have_masks_of_their_own,
              mask_element_i_is_word_i_of_its_blocks_and_its_length_does_not_matter,
              gradient_passes_where_the_value_did, evaluation_and_rate_zero_give_x_itself,
              rate_outside_0_to_1_fails_with_the_number, any_number_of_workers_gives_the_same_mask)

@@ -128,8 +128,9 @@ TG_API tg_status tg_context_note(tg_context *cx, tg_status status, const char *f
 /* Memory that lives as long as the context: zeroed, 64-byte aligned. NULL: the context failed. */
 TG_API void *tg_context_allocate(tg_context *cx, size_t bytes);
 
-/* The training step that random streams are keyed by: dropout in step 17 is the same whatever
- * happened before. tg_optimizer_step() advances it, also when it refuses a step. */
+/* The training step that random streams are keyed by: dropout in step 17 is the same whatever happened before.
+ * tg_optimizer_step() advances it, also when it refuses a step because of a number that is not finite. Setting it begins the
+ * step anew, also if it is the same one (see tg_dropout). */
 TG_API int64_t tg_context_step(const tg_context *cx);
 TG_API void tg_context_set_step(tg_context *cx, int64_t step);
 

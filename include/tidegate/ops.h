@@ -22,8 +22,14 @@ TG_API tg_tensor *tg_tanh(tg_tape *t, tg_tensor *x);
 TG_API tg_tensor *tg_relu(tg_tape *t, tg_tensor *x); /* max(0, x); the derivative at 0 is 0 */
 
 /* Inverted dropout (Srivastava et al. 2014): while training each element is zeroed with
- * probability p and the others are scaled by 1 / (1 - p); x itself in TG_EVAL. 0 <= p < 1. The mask
- * is a function of the seed, the step and the op's place on the tape. */
+ * probability p and the others are scaled by 1 / (1 - p); x itself in TG_EVAL. 0 <= p < 1.
+ *
+ * The mask is a function of the context's seed and step, of its place in the step, and of the layer's name if a layer drops
+ * inside. The place is two numbers: how many backward passes the context had run in this step when the tape was begun,
+ * and how many masks the tape has drawn since. Which tape it is does not matter. So a step that is begun again, on this
+ * tape or another, has the same masks; the second of two passes whose gradients add up has others than the first; two
+ * tapes that are both begun before backward share masks place by place. Passes in TG_EVAL, and passes that are not
+ * run backward, change nothing. tg_context_set_step() begins the count of passes anew. */
 TG_API tg_tensor *tg_dropout(tg_tape *t, tg_tensor *x, tg_real p);
 
 /* -- reductions, to one number -- */

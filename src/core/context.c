@@ -144,7 +144,7 @@ const char *tg_version(void) { return TG_VERSION; }
 
 void tg_context_set_step(tg_context *cx, int64_t step)
 {
-    if (cx != &tg__context_nil) cx->step = step;
+    if (cx != &tg__context_nil) cx->step = step, cx->passes = 0;
 }
 
 void tg_context_clear(tg_context *cx)

@@ -51,6 +51,7 @@ struct tg_context {
     tg_status status;
     char message[512]; /* fixed: reporting never allocates */
     int64_t step;
+    uint32_t passes; /* backward passes of this step so far: each has dropout masks of its own */
     int threads;
     unsigned warned;   /* WARNED_...: what the log was told already, once a context */
     struct team *team; /* created at first use */

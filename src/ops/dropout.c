@@ -30,10 +30,11 @@ static void mask_blocks(void *argument, size_t first, size_t end)
 void tg__dropout_mask(tg_context *cx, const char *stream, uint64_t draw, tg_real p, size_t n, tg_real *mask)
 {
     assert(p >= 0 && p < 1);
+    const uint64_t pass = draw >> TAPE_DRAW_BITS;
     mask_job m = {
         .key = tg__random_key(cx->config.seed, stream),
-        .step = (uint64_t)cx->step,
-        .element = draw << 40,
+        .step = (uint64_t)cx->step ^ pass << (64 - TAPE_DRAW_BITS), /* of a first pass: the step itself */
+        .element = draw << (64 - TAPE_DRAW_BITS),
         .threshold = (uint32_t)((double)p * 0x1p32),
         .keep = (tg_real)(1 / (1 - (double)p)),
         .n = n,

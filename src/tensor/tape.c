@@ -49,7 +49,7 @@ void tg_tape_begin(tg_tape *t, tg_mode mode)
     t->consumed = false;
     t->last = NULL;
     t->length = t->ops = t->outputs = 0;
-    if (t->draws_step != t->cx->step) t->draws_step = t->cx->step, t->draws = 0;
+    t->draws = (uint64_t)t->cx->passes << TAPE_DRAW_BITS;
 }
 
 tg_context *tg_tape_context(const tg_tape *t) { return t->cx; }
@@ -211,6 +211,7 @@ static tg_status replay(tg_tape *t, int n_roots, tg_tensor *const root[])
 {
     const bool check = t->cx->config.check_finite;
     t->consumed = true;
+    t->cx->passes++;
     const tape_outputs outputs = outputs_of(t);
     for (int k = 0; k < n_roots; k++) need(outputs, root[k]);
     for (tape_node *n = t->last; n && !t->cx->status; n = n->previous) {

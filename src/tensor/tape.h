@@ -44,8 +44,7 @@ struct tg_tape {
     int length;     /* ops recorded */
     int ops;        /* ops run since tg_tape_begin, recorded or not */
     int outputs;    /* of all recorded ops */
-    int64_t draws_step; /* the step that `draws` counts in */
-    uint64_t draws;     /* random masks drawn by training passes of this step */
+    uint64_t draws; /* random masks drawn since tg_tape_begin, and the pass; see tg__tape_draw */
     uint64_t seen;  /* bit k: op kind k was recorded since the tape was made */
 };
 
@@ -71,7 +70,9 @@ void tg__tape_record_all(tg_tape *t, const tape_op *op, void *record, int output
 tg_tensor *tg__tape_fail(tg_tape *t, tg_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The number of the next random mask: for the key of a stream and this step. Training passes only. */
+/* The place of the next random mask in the context's step: in the low TAPE_DRAW_BITS how many were drawn since tg_tape_begin,
+ * above them how many backward passes the step had had then. Not a matter of which tape it is. Training passes only. */
+enum { TAPE_DRAW_BITS = 24 };
 uint64_t tg__tape_draw(tg_tape *t);
 
 /* "[35,32,650]" */
