@@ -171,6 +171,16 @@ static void last_too_long(tg_tape *t, tg_tensor *x) { tg_last(t, x, (int[]){ 1, 
 static void last_negative(tg_tape *t, tg_tensor *x) { tg_last(t, x, (int[]){ -1, 2 }); }
 static void last_without_lengths(tg_tape *t, tg_tensor *x) { tg_last(t, x, NULL); }
 
+/* Of x only the shape is looked at: so many numbers need not be there. */
+static void pack_of_too_many(tg_tape *t, tg_tensor *x)
+{
+    enum { T = 65536, B = 32769 };
+    tg_tensor huge = { .rank = 3, .dim = { T, B, 1 }, .data = x->data, .cx = x->cx };
+    int *lengths = tg_context_allocate(x->cx, B * sizeof *lengths);
+    for (int b = 0; b < B; b++) lengths[b] = T;
+    tg_pack(t, &huge, lengths);
+}
+
 static const struct {
     misuse *run;
     tg_status status;
@@ -205,6 +215,8 @@ static const struct {
     { last_of_matrix, TG_ERR_SHAPE, "tg_last: x is [2,2], must be (T,B,D)" },
     { last_too_long, TG_ERR_ARGUMENT, "tg_last: length 4 of row 1 is outside 0..3" },
     { last_negative, TG_ERR_ARGUMENT, "tg_last: length -1 of row 0 is outside 0..3" },
+    { pack_of_too_many, TG_ERR_SHAPE,
+      "tg_pack: the lengths add up to 2147549184, but a dimension is at most 2147483647" },
     { last_without_lengths, TG_ERR_ARGUMENT,
       "tg_last: lengths is NULL: tg_row(t, x, -1) is the last step of all" },
 };

@@ -214,6 +214,29 @@ START_TEST(rate_scale_multiplies_the_rate_of_its_parameters)
 }
 END_TEST
 
+START_TEST(rate_scale_is_finite_and_not_negative_and_may_be_TG_ZERO)
+{
+    const tg_real bad[] = { (tg_real)NAN, (tg_real)INFINITY, -1 };
+    fixture f = start();
+    tg_optimizer *o = tg_adam_new(f.ps, NULL);
+    tg_real before[2], after[2];
+    tg_parameter_info info;
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        ck_assert_int_eq(tg_params_set_flags(f.ps, "a", &(tg_parameter_flags){ .rate_scale = bad[k] }),
+                         TG_ERR_ARGUMENT);
+        ck_assert_ptr_nonnull(strstr(tg_context_message(f.cx), "rate_scale"));
+        tg_params_info(f.ps, 0, &info);
+        ck_assert_double_eq((double)info.rate_scale, 1);
+    }
+    ck_assert_int_eq(tg_params_set_flags(f.ps, "a", &(tg_parameter_flags){ .rate_scale = TG_ZERO }), TG_OK);
+    ck_assert_int_eq(tg_params_get(f.ps, "a", before, 2), TG_OK);
+    three_steps(f, o);
+    ck_assert_int_eq(tg_params_get(f.ps, "a", after, 2), TG_OK);
+    ck_assert(!memcmp(before, after, sizeof before));
+    tg_context_free(f.cx);
+}
+END_TEST
+
 START_TEST(no_decay_leaves_its_parameters_out_of_weight_decay)
 {
     static const char *names[] = { "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop" };
@@ -237,4 +260,5 @@ END_TEST
 TG_TEST_MAIN("optim/rules", three_steps_give_pytorchs_numbers, default_rates_are_the_documented_ones,
              frozen_parameters_stay_and_their_gradients_are_zeroed,
              rate_scale_multiplies_the_rate_of_its_parameters,
+             rate_scale_is_finite_and_not_negative_and_may_be_TG_ZERO,
              no_decay_leaves_its_parameters_out_of_weight_decay)

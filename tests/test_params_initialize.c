@@ -239,6 +239,7 @@ START_TEST(initializer_that_cannot_be_is_named_with_its_number)
         tg_context *cx = context_of_workers(1, 7);
         tg_params *ps = tg_params_new(cx);
         tg_parameter_new(ps, "w", 2, (int[]){ 2, 2 }, cases[k].init);
+        ck_assert_int_eq(tg_params_count(ps), 0); /* when declared, not when first used */
         ck_assert_int_eq(tg_params_get(ps, "w", x, 4), TG_ERR_ARGUMENT);
         ck_assert_str_eq(tg_context_message(cx), cases[k].sentence);
         tg_context_free(cx);

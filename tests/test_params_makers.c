@@ -4,6 +4,7 @@
 
 #include "check_main.h"
 #include "core/context.h"
+#include "file_fixture.h"
 #include "params/params.h"
 
 /* ---- the makers ---- */
@@ -73,12 +74,12 @@ enum { MAKERS = sizeof makers / sizeof *makers };
 /* How many more allocations are granted; below 0: all. */
 static int granted = -1;
 
-static void *grant(void *user, size_t bytes)
+static void *grant(void *user, size_t n)
 {
     (void)user;
     if (granted == 0) return NULL;
     granted -= granted > 0;
-    return malloc(bytes);
+    return malloc(n);
 }
 
 static void give_back(void *user, void *block)
@@ -270,13 +271,96 @@ START_TEST(model_that_could_not_be_made_is_harmless)
 }
 END_TEST
 
+/* ---- names ---- */
+
+static const char *deep(int parts)
+{
+    static char name[256];
+    strcpy(name, "a");
+    for (int i = 1; i < parts; i++) strcat(name, "/a");
+    return name;
+}
+
+START_TEST(name_that_could_not_be_saved_is_refused_when_declared)
+{
+    char long_name[257];
+    memset(long_name, 'a', 256);
+    long_name[256] = 0;
+    const struct {
+        const char *name;
+        tg_status status;
+        const char *word;
+    } cases[] = {
+        { "a/b/c", TG_ERR_EXISTS, "'a/b' and 'a/b/c'" },
+        { "a", TG_ERR_EXISTS, "'a/b' and 'a'" },
+        { "a/b", TG_ERR_EXISTS, "'a/b' already" },
+        { "", TG_ERR_ARGUMENT, "empty" },
+        { "x//y", TG_ERR_ARGUMENT, "empty" },
+        { "/x", TG_ERR_ARGUMENT, "empty" },
+        { "x/", TG_ERR_ARGUMENT, "empty" },
+        { "x/./y", TG_ERR_ARGUMENT, "'.'" },
+        { "..", TG_ERR_ARGUMENT, "'..'" },
+        { "w\xff", TG_ERR_ARGUMENT, "UTF-8" },
+        { "w\xed\xa0\x80", TG_ERR_ARGUMENT, "UTF-8" },
+        { deep(31), TG_ERR_ARGUMENT, "32 parts" },
+        { long_name, TG_ERR_ARGUMENT, "256 bytes" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world w = world_new("a/b");
+        tg_parameter_new(w.ps, cases[i].name, 1, (int[]){ 2 }, (tg_init){ .kind = TG_INIT_ONES });
+        ck_assert_msg(tg_context_status(w.cx) == cases[i].status, "%s: status %d", cases[i].name,
+                      tg_context_status(w.cx));
+        ck_assert_msg(strstr(tg_context_message(w.cx), cases[i].word) != NULL, "%s: %s", cases[i].name,
+                      tg_context_message(w.cx));
+        is_as_it_was(w, "a/b", cases[i].name, 0);
+    }
+}
+END_TEST
+
+START_TEST(name_that_may_be_declared_can_be_saved)
+{
+    char longest[256];
+    memset(longest, 'b', 255);
+    longest[255] = 0;
+    const char *names[] = { deep(30), longest, "ab", "w.", "...", "\xC3\xA4/\xE2\x82\xAC" };
+    world w = world_new("before");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        tg_parameter_new(w.ps, names[i], 1, (int[]){ 2 }, (tg_init){ .kind = TG_INIT_ONES });
+    tg_optimizer *o = tg_adam_new(w.ps, NULL);
+    ck_assert_msg(tg_context_ok(w.cx), "%s", tg_context_message(w.cx));
+    const tg_checkpoint all = { .params = w.ps, .optimizer = o };
+    folder_make();
+    tg_status s = tg_checkpoint_save(in_folder("x.h5"), &all);
+    ck_assert_msg(!s, "%s", tg_context_message(w.cx));
+    s = tg_checkpoint_load(in_folder("x.h5"), &all);
+    ck_assert_msg(!s, "%s", tg_context_message(w.cx));
+    folder_remove();
+    tg_context_free(w.cx);
+}
+END_TEST
+
+START_TEST(set_has_no_more_names_than_can_be_saved)
+{
+    world w = world_new("before");
+    for (int i = 0; i < 16 * 1024 && tg_context_ok(w.cx); i++) {
+        char name[16];
+        snprintf(name, sizeof name, "p%d", i);
+        tg_parameter_new(w.ps, name, 0, NULL, (tg_init){ .kind = TG_INIT_ONES });
+    }
+    ck_assert_int_eq(tg_context_status(w.cx), TG_ERR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(tg_context_message(w.cx), "name 16385 of the set, at most 16384"));
+    ck_assert_int_eq(tg_params_count(w.ps), 16384);
+    tg_context_free(w.cx);
+}
+END_TEST
+
 /* ---- what is freed with the context ---- */
 
 static long live;
 
-static void *count(void *user, size_t bytes)
+static void *count(void *user, size_t n)
 {
-    void *block = grant(user, bytes);
+    void *block = grant(user, n);
     live += block != NULL;
     return block;
 }
@@ -313,5 +397,7 @@ TG_TEST_MAIN("params/makers", maker_without_memory_leaves_the_set_as_it_was,
              maker_may_be_tried_again_after_a_failure,
              maker_that_meets_an_existing_name_leaves_the_set_as_it_was,
              maker_of_bad_sizes_leaves_the_set_as_it_was,
-             layer_that_a_shared_set_lacks_leaves_the_set_as_it_was, model_that_could_not_be_made_is_harmless,
+             name_that_could_not_be_saved_is_refused_when_declared, name_that_may_be_declared_can_be_saved,
+             set_has_no_more_names_than_can_be_saved, layer_that_a_shared_set_lacks_leaves_the_set_as_it_was,
+             model_that_could_not_be_made_is_harmless,
              set_or_tape_made_without_memory_for_its_release_is_not_handed_out)

@@ -176,6 +176,23 @@ static void plateau_without_validate(tg_training *g)
     static tg_schedule plateau = { .kind = TG_PLATEAU };
     g->schedule = &plateau, g->validate = NULL;
 }
+static tg_schedule spoilt;
+static void schedule_of(tg_training *g, tg_schedule schedule)
+{
+    spoilt = schedule;
+    g->schedule = &spoilt;
+}
+static void schedule_lr_nan(tg_training *g) { schedule_of(g, (tg_schedule){ .lr = (tg_real)NAN }); }
+static void schedule_gamma_inf(tg_training *g)
+{
+    schedule_of(g, (tg_schedule){ .gamma = (tg_real)INFINITY });
+}
+static void schedule_min_negative(tg_training *g) { schedule_of(g, (tg_schedule){ .min = -1 }); }
+static void schedule_warmup_negative(tg_training *g) { schedule_of(g, (tg_schedule){ .warmup = -5 }); }
+static void schedule_unknown(tg_training *g)
+{
+    schedule_of(g, (tg_schedule){ .kind = (tg_schedule_kind)77 });
+}
 static void states_missing(tg_training *g) { g->n_states = 1, g->states = NULL; }
 static void resume_and_force(tg_training *g) { g->resume = g->force = true; }
 static void resume_from_nowhere(tg_training *g) { g->resume = true; }
@@ -202,6 +219,11 @@ START_TEST(missing_or_contradictory_members_get_a_sentence)
         { patience_without_validate, "patience" },
         { valid_every_without_validate, "valid_every" },
         { plateau_without_validate, "PLATEAU" },
+        { schedule_lr_nan, "lr is nan" },
+        { schedule_gamma_inf, "gamma is inf" },
+        { schedule_min_negative, "min is -1" },
+        { schedule_warmup_negative, "warmup is -5" },
+        { schedule_unknown, "kind 77" },
         { states_missing, "states" },
         { resume_and_force, "force" },
         { resume_from_nowhere, "directory" },

@@ -36,10 +36,14 @@ typedef enum tg_initializer {
 
 typedef struct tg_init {
     tg_initializer kind;
-    tg_real scale; /* gain (default 1), limit (0.1) or standard deviation (0.1) */
+    tg_real scale; /* gain (default 1), limit (0.1) or standard deviation (0.1); TG_ZERO: 0 */
 } tg_init;
 
-/* A parameter of one's own, for models written without layers. (rank, dim) as for tensors. */
+/* A parameter of one's own, for models written without layers. (rank, dim) as for tensors.
+ *
+ * A name is a path, "part/part/part", under which checkpoints keep the values. So what could not be saved cannot be
+ * declared, by a layer neither: a name of more than 255 bytes or 30 parts, not in UTF-8, with a part that is empty, "." or
+ * ".."; a name that is there (TG_ERR_EXISTS); 'a' beside 'a/b' (TG_ERR_EXISTS); more than 16384 names. */
 typedef struct tg_parameter tg_parameter;
 TG_API tg_parameter *tg_parameter_new(tg_params *ps, const char *name, int rank, const int dim[],
                                       tg_init init);
@@ -67,7 +71,7 @@ TG_API tg_status tg_params_get_gradient(tg_params *ps, const char *name, tg_real
 typedef struct tg_parameter_flags {
     bool frozen;        /* true: never moved by an optimizer, and left out of norms */
     bool no_decay;      /* true: left out of weight decay */
-    tg_real rate_scale; /* multiplies the learning rate; default 1 */
+    tg_real rate_scale; /* multiplies the learning rate; finite, not negative; 0: 1, TG_ZERO: 0 */
 } tg_parameter_flags;
 
 /* Sets the flags of every parameter whose name is `prefix` or begins with `prefix/`; "" is all. Flags

@@ -5,12 +5,9 @@
 #include <tidegate/data.h>
 
 #include "core/context.h"
+#include "core/utf8.h"
 
 /* ---- text ---- */
-
-/* Bytes of the character that text starts with (a 0 is one byte), or 0: what is there is not UTF-8.
- * Reads no byte after one that settles it, so never past a terminating 0. */
-int tg__utf8_bytes(const char *text);
 
 /* ASCII white space: the same in every locale. A no-break space is part of its word. */
 static inline bool tg__is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }

@@ -3,6 +3,8 @@
 
 #include "data/tokenizer.h"
 
+bool tg_utf8_valid(const char *text, size_t *at) { return tg__utf8_valid(text, at); }
+
 const char *tg__next_spaced(const char *p, size_t *bytes)
 {
     while (tg__is_space(*p)) p++;

@@ -129,6 +129,7 @@ tg_tensor *tg_cross_entropy(tg_tape *t, tg_tensor *logits, const int ids[],
     if (!(e >= 0 && e < 1))
         return tg__tape_fail(t, TG_ERR_ARGUMENT,
                              "tg_cross_entropy: label_smoothing is %g, must be at least 0 and below 1", e);
+    if (!tg__reduction_holds(t, "tg_cross_entropy", c.reduction)) return &t->cx->nil;
     const size_t rows = tg__rows(logits), V = (size_t)tg__columns(logits);
     targets order = { .lengths = c.lengths, .batch_first = c.batch_first };
     if (!tg__targets_make(&order, t, "tg_cross_entropy", logits, rows, 3, "logits are", "(T,B,V)"))

@@ -87,6 +87,7 @@ tg_tensor *tg__elements_loss(tg_tape *t, const element_loss *loss, tg_tensor *x,
     if (!tg__tape_ready(t, loss->name)) return &t->cx->nil;
     if (!x || !target)
         return tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: %s is NULL", loss->name, x ? "target" : "x");
+    if (!tg__reduction_holds(t, loss->name, c.reduction)) return &t->cx->nil;
     const size_t n = tg__size(x);
     targets order = { .lengths = c.lengths, .batch_first = c.batch_first };
     if (!tg__targets_make(&order, t, loss->name, x, n, 2, "x is", "(T,B,..)")) return &t->cx->nil;

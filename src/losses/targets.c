@@ -1,6 +1,14 @@
 /* losses/targets.c -- what lengths and batch_first need. */
 #include "losses/targets.h"
 
+bool tg__reduction_holds(tg_tape *t, const char *loss, tg_reduction reduction)
+{
+    if (reduction == TG_MEAN || reduction == TG_SUM) return true;
+    tg_context_fail(t->cx, TG_ERR_ARGUMENT, "%s: reduction is %d, must be TG_MEAN or TG_SUM", loss,
+                    (int)reduction);
+    return false;
+}
+
 bool tg__targets_make(targets *y, tg_tape *t, const char *loss, const tg_tensor *x, size_t n, int rank,
                       const char *name, const char *shape)
 {

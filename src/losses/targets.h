@@ -5,6 +5,8 @@
 #ifndef LOSSES_TARGETS_H
 #define LOSSES_TARGETS_H
 
+#include <tidegate/losses.h>
+
 #include "tensor/tape.h"
 
 typedef struct targets {
@@ -12,6 +14,9 @@ typedef struct targets {
     bool batch_first;
     size_t T, B, inner; /* set if lengths are given, or batch_first */
 } targets;
+
+/* False: the context remembers. */
+bool tg__reduction_holds(tg_tape *t, const char *loss, tg_reduction reduction);
 
 /* n: how many targets there are. x must be of `rank` at least if lengths are given, or batch_first; name and shape say
  * in a message what it must be. False: the context remembers. */

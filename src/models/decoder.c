@@ -143,7 +143,7 @@ static carried take_carried(decoder *d)
     const tg_encoder_decoder *m = d->m;
     const int H = m->config.hidden, n = d->most;
     carried c = { .sentence = tg__tape_take(m->kept, (size_t)n * sizeof *c.sentence) };
-    if (d->below) c.below = take(d, d->below * n, H);
+    if (d->below) c.below = take(d, n, d->below * H);
     if (!m->attends) return c;
     c.h = take(d, n, H);
     if (m->attends->s.feeds)
@@ -185,7 +185,7 @@ static void first_states(decoder *d)
     for (int l = 0; l < L; l++) {
         const tg_tensor *s = tg__encoder_decoder_bridge(m, m->kept, l, d->summary);
         if (m->kept->cx->status) return;
-        tg_real *to = l < d->below ? d->now.below + times(l * d->B, H) : d->now.h;
+        tg_real *to = l < d->below ? d->now.below + times(d->B, l * H) : d->now.h;
         memcpy(to, s->data, times(d->B, H) * sizeof *to);
     }
     d->rows = d->B;
@@ -261,10 +261,10 @@ static const tg_real *run_below(decoder *d, int n, const tg_real *x, int I)
     tg_state s = { tg__tape_tensor(d->t, 3, (int[]){ d->below, n, H }, false) };
     if (d->t->cx->status) return NULL;
     memcpy(input->data, x, times(n, I) * sizeof *x);
-    memcpy(s.h->data, d->now.below, times(d->below * n, H) * sizeof *x);
+    memcpy(s.h->data, d->now.below, times(n, d->below * H) * sizeof *x);
     const tg_tensor *h = tg_rnn_step(m->decoder, d->t, input, &s, &s);
     if (d->t->cx->status) return NULL;
-    memcpy(d->now.below, s.h->data, times(d->below * n, H) * sizeof *x);
+    memcpy(d->now.below, s.h->data, times(n, d->below * H) * sizeof *x);
     return h->data;
 }
 

@@ -1,4 +1,5 @@
 /* ops/pack.c -- the real steps of a batch, without its padding. */
+#include <limits.h>
 #include <string.h>
 
 #include <tidegate/ops.h>
@@ -7,7 +8,7 @@
 
 typedef struct pack_record {
     tg_tensor *x, *y;
-    int *row; /* (N): of x, as (T*B,D) */
+    size_t *row; /* (N): of x, as (T*B,D) */
 } pack_record;
 
 static void pack_forward(void *argument, size_t first, size_t end)
@@ -15,7 +16,7 @@ static void pack_forward(void *argument, size_t first, size_t end)
     const pack_record *r = argument;
     const size_t D = (size_t)r->y->dim[1];
     for (size_t i = first; i < end; i++)
-        memcpy(r->y->data + i * D, r->x->data + (size_t)r->row[i] * D, D * sizeof(tg_real));
+        memcpy(r->y->data + i * D, r->x->data + r->row[i] * D, D * sizeof(tg_real));
 }
 
 static void pack_backward_rows(void *argument, size_t first, size_t end)
@@ -23,7 +24,7 @@ static void pack_backward_rows(void *argument, size_t first, size_t end)
     const pack_record *r = argument;
     const size_t D = (size_t)r->y->dim[1];
     for (size_t i = first; i < end; i++) {
-        tg_real *dx = r->x->grad + (size_t)r->row[i] * D;
+        tg_real *dx = r->x->grad + r->row[i] * D;
         const tg_real *dy = r->y->grad + i * D;
         for (size_t j = 0; j < D; j++) dx[j] += dy[j];
     }
@@ -49,7 +50,11 @@ static int64_t real_steps(tg_tape *t, const int lengths[], int T, int B)
         N += lengths[b];
     }
     if (!N) tg_context_fail(t->cx, TG_ERR_ARGUMENT, "tg_pack: all %d lengths are 0: nothing is left", B);
-    return N ? N : -1;
+    if (N > INT_MAX)
+        tg_context_fail(t->cx, TG_ERR_SHAPE,
+                        "tg_pack: the lengths add up to %lld, but a dimension is at most %d", (long long)N,
+                        INT_MAX);
+    return t->cx->status ? -1 : N;
 }
 
 tg_tensor *tg_pack(tg_tape *t, tg_tensor *x, const int lengths[])
@@ -62,14 +67,14 @@ tg_tensor *tg_pack(tg_tape *t, tg_tensor *x, const int lengths[])
     const int T = x->dim[0], B = x->dim[1], D = x->dim[2];
     const int64_t N = real_steps(t, lengths, T, B);
     if (N < 0) return &t->cx->nil;
-    if (N == (int64_t)T * B) return tg__tape_view(t, x, 0, 2, (int[]){ T * B, D });
+    if (N == (int64_t)T * B) return tg__tape_view(t, x, 0, 2, (int[]){ (int)N, D });
     tg_tensor *y = tg__tape_tensor(t, 2, (int[]){ (int)N, D }, x->grad);
     pack_record *r = tg__tape_take(t, sizeof *r);
-    int *row = tg__tape_take(t, (size_t)N * sizeof *row), n = 0;
+    size_t *row = tg__tape_take(t, (size_t)N * sizeof *row), n = 0;
     if (t->cx->status) return &t->cx->nil;
     for (int k = 0; k < T; k++)
         for (int b = 0; b < B; b++)
-            if (k < lengths[b]) row[n++] = k * B + b;
+            if (k < lengths[b]) row[n++] = (size_t)k * (size_t)B + (size_t)b;
     *r = (pack_record){ x, y, row };
     for_rows(t->cx, r, pack_forward);
     return tg__tape_record(t, &op, r, y, 1, &x);

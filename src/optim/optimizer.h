@@ -63,6 +63,9 @@ static inline tg_real tg__sqrt(tg_real x)
 #endif
 }
 
+/* Are these settings of a schedule? If not, the message says which is wrong, and is. */
+tg_status tg__schedule_check(tg_context *cx, const char *who, const tg_schedule *s);
+
 /* ---- for checkpoints ---- */
 
 int tg__optimizer_moments(const tg_optimizer *o); /* how many flat blocks of moments */

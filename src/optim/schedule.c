@@ -89,6 +89,30 @@ void tg_schedule_validated(tg_schedule *s, double valid_loss)
     }
 }
 
+tg_status tg__schedule_check(tg_context *cx, const char *who, const tg_schedule *s)
+{
+    const struct {
+        const char *name;
+        tg_real value;
+    } numbers[] = { { "lr", s->lr }, { "gamma", s->gamma }, { "min", s->min } };
+    const struct {
+        const char *name;
+        int64_t value;
+    } counts[] = { { "warmup", s->warmup }, { "period", s->period }, { "patience", s->patience } };
+    if ((unsigned)s->kind >= KINDS)
+        return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: there is no schedule of kind %d", who, (int)s->kind);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!(isfinite(numbers[i].value) && (numbers[i].value >= 0 || numbers[i].value == TG_ZERO)))
+            return tg_context_note(cx, TG_ERR_ARGUMENT,
+                                   "%s: the schedule's %s is %g, must be finite and not negative", who,
+                                   numbers[i].name, (double)numbers[i].value);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].value < 0)
+            return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: the schedule's %s is %lld, must not be negative",
+                                   who, counts[i].name, (long long)counts[i].value);
+    return TG_OK;
+}
+
 const char *tg_schedule_name(tg_schedule_kind kind)
 {
     return (unsigned)kind < KINDS ? kinds[kind].name : "unknown";

@@ -199,22 +199,22 @@ static const initializer kinds[] = {
     [TG_INIT_ONES] = { "ones", 0, fill_ones },
 };
 
+bool tg__initializer_holds(tg_context *cx, const char *name, tg_init init)
+{
+    if ((unsigned)init.kind >= sizeof kinds / sizeof *kinds)
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "'%s': there is no initializer number %d", name, (int)init.kind);
+    else if (!(init.scale >= 0 && isfinite(init.scale)) && init.scale != TG_ZERO)
+        tg_context_fail(cx, TG_ERR_ARGUMENT,
+                        "'%s': the scale of the initializer %s is %g, must be finite and not negative", name,
+                        kinds[init.kind].name, (double)init.scale);
+    return !cx->status;
+}
+
 bool tg__initialize(tg_params *ps, const param_view *v)
 {
     const tg_real scale = v->init.scale;
     if (ps->cx->status) return false;
-    if ((unsigned)v->init.kind >= sizeof kinds / sizeof *kinds) {
-        tg_context_fail(ps->cx, TG_ERR_ARGUMENT, "'%s': there is no initializer number %d", v->name,
-                        (int)v->init.kind);
-        return false;
-    }
     const initializer *kind = &kinds[v->init.kind];
-    if (!(scale >= 0 && isfinite(scale)) && scale != TG_ZERO) {
-        tg_context_fail(ps->cx, TG_ERR_ARGUMENT,
-                        "'%s': the scale of the initializer %s is %g, must be finite and not negative",
-                        v->name, kind->name, (double)scale);
-        return false;
-    }
     filler f = {
         .v = v,
         .key = tg__random_key(ps->cx->config.seed, v->name),

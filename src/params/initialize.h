@@ -4,6 +4,9 @@
 
 #include "params/params.h"
 
+/* Is this a way for values to start? False: the context remembers a sentence with the parameter's name. */
+bool tg__initializer_holds(tg_context *cx, const char *name, tg_init init);
+
 /* Sets the view's values in ps->value: a function of the context's seed and of the view's name, shape and
  * initializer alone. False: the context is in error. */
 bool tg__initialize(tg_params *ps, const param_view *v);

@@ -1,12 +1,18 @@
 /* params/params.c -- declaring, freezing, reaching parameters by name. */
 #include "params/params.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "params/initialize.h"
+#include "tensor/archive.h"
 
-enum { PAD = 16 }; /* elements: blocks start on a cache line, also in double */
+enum {
+    PAD = 16,                        /* elements: blocks start on a cache line, also in double */
+    PARTS_BEFORE = 2,                /* of a name in a checkpoint: "optimizer/<moment>/<name>" */
+    MOST_NAMES = ARCHIVE_ENTRIES / 4 /* a checkpoint has values and moments of each, and more */
+};
 
 static tg_params nil_params = { .cx = &tg__context_nil, .memory = { .cx = &tg__context_nil } };
 
@@ -57,18 +63,35 @@ static const char *joined(tg_params *ps, const char *layer, const char *name)
                         text, n);
         return NULL;
     }
-    const char *end = text;
-    for (const char *p = text;; p++) { /* names are paths of the checkpoint */
-        if (*p && *p != '/') continue;
-        if (p == end || (p - end <= 2 && end[0] == '.' && (p - end == 1 || end[1] == '.'))) {
-            tg_context_fail(ps->cx, TG_ERR_ARGUMENT, "the parameter name '%s' has an empty part, '.' or '..'",
-                            text);
-            return NULL;
-        }
-        if (!*p) break;
-        end = p + 1;
+    const char *why = tg__archive_bad_path(text, PARTS_BEFORE);
+    if (why) {
+        tg_context_fail(ps->cx, TG_ERR_ARGUMENT, "the parameter name '%s' cannot be saved: %s", text, why);
+        return NULL;
     }
     return tg__arena_text(&ps->memory, text);
+}
+
+/* Can a parameter of that name stand in the set, and in a checkpoint, beside those that are there? */
+static bool has_place(const tg_params *ps, const char *name)
+{
+    if (ps->views >= MOST_NAMES) {
+        tg_context_fail(ps->cx, TG_ERR_ARGUMENT,
+                        "the parameter '%s' would be name %d of the set, at most %d can be saved", name,
+                        ps->views + 1, MOST_NAMES);
+        return false;
+    }
+    for (int i = 0; i < ps->views; i++) {
+        const char *there = ps->view[i].name;
+        if (!strcmp(name, there))
+            tg_context_fail(ps->cx, TG_ERR_EXISTS, "there is a parameter '%s' already", name);
+        else if (tg__archive_lies_below(name, there) || tg__archive_lies_below(there, name))
+            tg_context_fail(ps->cx, TG_ERR_EXISTS,
+                            "the parameters '%s' and '%s' cannot be saved beside each other: the name of one "
+                            "is where the "
+                            "other one lies",
+                            there, name);
+    }
+    return !ps->cx->status;
 }
 
 static bool grow_views(tg_params *ps, int more)
@@ -124,11 +147,7 @@ static tg_tensor *declare(tg_params *ps, const char *layer, int rank, const int 
     }
     for (int i = 0; i < n; i++) {
         const char *name = joined(ps, layer, view[i].name);
-        if (!name) return NULL;
-        if (tg__params_find(ps, name)) {
-            tg_context_fail(cx, TG_ERR_EXISTS, "there is a parameter '%s' already", name);
-            return NULL;
-        }
+        if (!name || !has_place(ps, name) || !tg__initializer_holds(cx, name, view[i].init)) return NULL;
         param_view *v = &ps->view[ps->views];
         *v = (param_view){ block, name, rank, { 0 }, view[i].column, view[i].width, view[i].init };
         memcpy(v->dim, block->x.dim, sizeof v->dim);
@@ -306,6 +325,15 @@ static bool has_prefix(const char *name, const char *prefix)
 tg_status tg_params_set_flags(tg_params *ps, const char *prefix, const tg_parameter_flags *flags)
 {
     if (ps->cx->status) return ps->cx->status;
+    tg_parameter_flags settled = *flags;
+    if (settled.rate_scale == 0)
+        settled.rate_scale = 1;
+    else if (settled.rate_scale == TG_ZERO)
+        settled.rate_scale = 0;
+    if (!(settled.rate_scale >= 0 && isfinite(settled.rate_scale)))
+        return tg_context_note(ps->cx, TG_ERR_ARGUMENT,
+                               "tg_params_set_flags: rate_scale is %g, must be finite and not negative",
+                               (double)settled.rate_scale);
     int found = 0;
     for (int i = 0; i < ps->views; i++) found += has_prefix(ps->view[i].name, prefix);
     if (!found)
@@ -318,11 +346,8 @@ tg_status tg_params_set_flags(tg_params *ps, const char *prefix, const tg_parame
                 return tg_context_note(ps->cx, TG_ERR_ARGUMENT,
                                        "tg_params_set_flags: '%s' and '%s' are one block: flag both or none",
                                        ps->view[i].name, ps->view[k].name);
-    for (int i = 0; i < ps->views; i++) {
-        if (!has_prefix(ps->view[i].name, prefix)) continue;
-        ps->view[i].block->flags = *flags;
-        if (flags->rate_scale == 0) ps->view[i].block->flags.rate_scale = 1;
-    }
+    for (int i = 0; i < ps->views; i++)
+        if (has_prefix(ps->view[i].name, prefix)) ps->view[i].block->flags = settled;
     return TG_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/context.h"
+#include "core/utf8.h"
 
 static const struct {
     const char *name, *plural;
@@ -76,18 +77,20 @@ const tg_entry *tg__archive_find(const tg_archive *a, const char *path)
     return e ? &e->entry : NULL;
 }
 
-/* Why a path cannot be one, or NULL. */
-static const char *bad_path(const char *path)
+const char *tg__archive_bad_path(const char *path, int before)
 {
-    int parts = 0;
+    int parts = before;
     const char *part = path;
     if (!path || !*path) return "it is empty";
     if (strlen(path) >= ARCHIVE_PATH) return "it is longer than 1023 bytes";
+    if (!tg__utf8_valid(path, NULL)) return "it is not valid UTF-8";
     for (const char *p = path;; p++) {
         if (*p && *p != '/') continue;
         const size_t n = (size_t)(p - part);
         if (n == 0 || (n <= 2 && !strncmp(part, "..", n))) return "a part of it is empty, '.' or '..'";
-        if (++parts > ARCHIVE_PARTS) return "it has more than 32 parts";
+        if (++parts > ARCHIVE_PARTS)
+            return before ? "it has more than 32 parts, with those that a file puts before it"
+                          : "it has more than 32 parts";
         if (!*p) return NULL;
         part = p + 1;
     }
@@ -103,7 +106,7 @@ static tg_status refuse(tg_archive *a, tg_status status) { return a->status = st
 
 static tg_status check_new_path(tg_archive *a, const char *path, bool array)
 {
-    const char *why = bad_path(path);
+    const char *why = tg__archive_bad_path(path, 0);
     if (why)
         return refuse(a, tg_context_note(a->cx, TG_ERR_ARGUMENT, "archive: '%.100s' cannot be a path: %s",
                                          path ? path : "", why));

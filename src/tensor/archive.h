@@ -2,6 +2,8 @@
 #ifndef TENSOR_ARCHIVE_H
 #define TENSOR_ARCHIVE_H
 
+#include <string.h>
+
 #include <tidegate/archive.h>
 
 /* What an archive may hold is what a file may hold: the reader of files has the same limits. */
@@ -26,6 +28,15 @@ struct tg_archive {
     archive_entry *entry;
     int count, capacity;
 };
+
+/* Why a path cannot be one, or NULL. `before`: how many more names will stand before it. */
+const char *tg__archive_bad_path(const char *path, int before);
+/* Is `path` below `group`? An array and what is below it cannot both be. */
+static inline bool tg__archive_lies_below(const char *path, const char *group)
+{
+    const size_t n = strlen(group);
+    return !strncmp(path, group, n) && path[n] == '/';
+}
 
 /* Bytes of one element; 0 for TG_TEXT. */
 size_t tg__archive_element(tg_type type);

@@ -43,7 +43,7 @@ tg_status tg__training_check(const tg_training *g)
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].broken) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_train: %s", rules[i].sentence);
-    return TG_OK;
+    return g->schedule ? tg__schedule_check(cx, "tg_train", g->schedule) : TG_OK;
 }
 
 int64_t tg__training_total(const tg_training *g, int64_t batches)

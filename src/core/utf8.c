@@ -1,5 +1,5 @@
-/* data/utf8.c -- what is UTF-8, strictly. */
-#include "data/data.h"
+/* core/utf8.c -- see utf8.h. */
+#include "core/utf8.h"
 
 /* Well-formed sequences of several bytes: The Unicode Standard, table 3-7. The range of the second
  * byte is what keeps out overlong forms, surrogates, and all above U+10FFFF. */
@@ -30,7 +30,7 @@ int tg__utf8_bytes(const char *text)
     return 0;
 }
 
-bool tg_utf8_valid(const char *text, size_t *at)
+bool tg__utf8_valid(const char *text, size_t *at)
 {
     const char *p = text;
     while (*p) {
