@@ -61,6 +61,22 @@ def attention_goes_to_a_file_of_each_ending(folder):
     expect("/attention/00002/weights" in dump, dump)
 
 
+def what_is_told_of_a_sentence_has_its_line(folder):
+    run = trained(folder)
+    lines = ["1", "", "2 3", " ", "4"]
+    out = best_of(run, "--attention", folder / "a.txt", "--beam", 2, "--nbest", 2, lines=lines)
+    expect(sorted({line.split("\t")[0] for line in out}) == ["1", "2", "3", "4", "5"], out)
+    heads = [line for line in (folder / "a.txt").read_text().splitlines() if line.startswith("sentence")]
+    expect(heads == ["sentence 1", "sentence 3", "sentence 5"], heads)
+    best_of(run, "--attention", folder / "a.h5", lines=lines)
+    dump = subprocess.run(["h5dump", "-n", str(folder / "a.h5")], capture_output=True, text=True, timeout=60).stdout
+    expect("/attention/00005/weights" in dump and "/attention/00002" not in dump, dump)
+    said = succeeds("translate", run, "--attention", folder / "a.svg", stdin=b"\n\n1\n").err
+    expect(said == f"The attention of 1 sentence is in {folder}/a.svg.\n", said)
+    picture = xml.etree.ElementTree.parse(folder / "a.svg").getroot()
+    expect("3" in [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")], "not called line 3")
+
+
 def attention_takes_the_place_of_no_input(folder):
     run = trained(folder)
     text = write(folder / "lines.txt", "1 4\n")
@@ -157,7 +173,7 @@ def a_terminal_is_asked_for_sentences(folder):
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
     harness.main([nbest_comes_best_first_with_scores, beam_of_one_is_greedy, wrong_decoding_options_are_refused,
-                  attention_goes_to_a_file_of_each_ending, attention_takes_the_place_of_no_input,
+                  attention_goes_to_a_file_of_each_ending, what_is_told_of_a_sentence_has_its_line, attention_takes_the_place_of_no_input,
                   unknown_words_are_taken_from_where_the_model_looked, presets_are_defaults_that_options_override,
                   flags_can_be_taken_back, every_kind_of_model_trains_and_translates,
                   scheduled_sampling_goes_on_to_the_same_bits, a_terminal_is_asked_for_sentences])

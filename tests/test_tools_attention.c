@@ -12,8 +12,20 @@
 static const char *const source[] = { "the", "<b>&\"bold\"", "\xE6\x97\xA5\xE6\x9C\xAC", " " };
 static const char *const target[] = { "le", "\xC3\xA9t\xC3\xA9", "</s>" };
 static const float weights[3 * 4] = { 0.5f, 0.25f, 0.25f, 0, 0, 1, 0, 0, 0.125f, 0.125f, 0.125f, 0.625f };
-static const attention_sentence sentence = { 4, 3, source, target, weights };
-static const attention_sentence empty = { 0, 0, NULL, NULL, NULL };
+static const attention_sentence empty = { 9, "", "", 0, 0, NULL, NULL, NULL };
+
+/* As line `line` of the input. */
+static attention_sentence at_line(long long line)
+{
+    return (attention_sentence){ line,   "the <b>&\"bold\"", "le \xC3\xA9t\xC3\xA9", 4, 3, source, target,
+                                 weights };
+}
+
+static bool add(attention_file *f, long long line)
+{
+    const attention_sentence s = at_line(line);
+    return attention_file_add(f, &s);
+}
 
 static void fresh(void)
 {
@@ -43,9 +55,12 @@ static void write_file(const char *name, int copies)
 {
     attention_file *f = attention_file_open(in_folder(name));
     ck_assert_msg(f != NULL, "%s", said());
-    for (int i = 0; i < copies; i++) ck_assert(attention_file_add(f, &sentence));
+    for (int i = 0; i < copies; i++) ck_assert(add(f, 2 * i + 1)); /* every other line was empty */
     ck_assert(attention_file_add(f, &empty));
     ck_assert_msg(attention_file_close(f), "%s", said());
+    char where[300];
+    snprintf(where, sizeof where, "The attention of %d sentences is in %s.\n", copies + 1, in_folder(name));
+    ck_assert_msg(strstr(said(), where) != NULL, "%s", said());
 }
 
 /* How often part stands in text. */
@@ -60,11 +75,11 @@ START_TEST(tables_are_aligned)
 {
     write_file("a.txt", 1);
     ck_assert_str_eq(text_of("a.txt"), "sentence 1\n\n"
-                                       "       the  <b>&\"bold\"  \xE6\x97\xA5\xE6\x9C\xAC     \xE2\x90\xA3\n"
+                                       "       the  <b>&\"bold\"  \xE6\x97\xA5\xE6\x9C\xAC     ·\n"
                                        "le    0.50        0.25  0.25  0.00\n"
                                        "\xC3\xA9t\xC3\xA9   0.00        1.00  0.00  0.00\n"
                                        "</s>  0.13        0.13  0.13  0.63\n"
-                                       "\nsentence 2\n\n    \n");
+                                       "\nsentence 9\n\n    \n");
     ck_assert_int_eq(folder_count(), 2);
 }
 END_TEST
@@ -91,12 +106,46 @@ START_TEST(picture_has_every_weight)
     ck_assert_ptr_nonnull(strstr(
         svg, "<rect x='24' y='24' width='24' height='24' "
              "fill='#08306b'><title>&lt;b&gt;&amp;&quot;bold&quot; → \xC3\xA9t\xC3\xA9: 100 %</title>"));
-    ck_assert_ptr_nonnull(strstr(svg, "fill='#ffffff'><title>\xE2\x90\xA3 → le: 0 %</title>"));
+    ck_assert_ptr_nonnull(strstr(svg, "fill='#ffffff'><title>· → le: 0 %</title>"));
     ck_assert_ptr_nonnull(strstr(
         svg,
         "<rect x='0' y='48' width='24' height='24' fill='#e3edf7'><title>the → &lt;/s&gt;: 12.5 %</title>"));
-    ck_assert(strstr(svg, ">1</text>") && strstr(svg, ">2</text>") && strstr(svg, ">nothing</text>"));
+    ck_assert(strstr(svg, ">1</text>") && strstr(svg, ">9</text>") && strstr(svg, ">nothing</text>"));
     ck_assert_int_eq(folder_count(), 2);
+}
+END_TEST
+
+/* How far the sentences are from the left of the page, and from its top. */
+START_TEST(sentences_stand_side_by_side)
+{
+    write_file("a.svg", 9);
+    int beside = 0, below = 0;
+    double x, y, last_x = 0, last_y = 0;
+    for (const char *at = text_of("a.svg"); (at = strstr(at, "<g transform='translate(")); at++) {
+        ck_assert_int_eq(sscanf(at, "<g transform='translate(%lf %lf)'>", &x, &y), 2);
+        ck_assert(y > last_y || (y == last_y && x > last_x));
+        beside += y == last_y, below += y > last_y;
+        last_x = x, last_y = y;
+    }
+    ck_assert_msg(beside == 7 && below == 3, "%d beside, %d below", beside, below);
+}
+END_TEST
+
+START_TEST(heading_has_the_line_and_both_texts)
+{
+    static const char *const tokens[] = { "\xEF\xBF\xAD,", "x\xEF\xBF\xAE"
+                                                           "0" };
+    char words[600] = "";
+    for (int i = 0; i < 99; i++) strcat(words, "word ");
+    attention_file *f = attention_file_open(in_folder("a.svg"));
+    attention_sentence s = { 70, "so long, \xE2\x80\xAE<b>", words, 2, 2, tokens, tokens, weights };
+    ck_assert(attention_file_add(f, &s) && attention_file_close(f));
+    const char *svg = text_of("a.svg");
+    ck_assert(strstr(svg, ">70</text>") && strstr(svg, ">so long, \\u202e&lt;b&gt;</text>"));
+    ck_assert(strstr(svg, ">→ word word") && strstr(svg, "word …</text>"));
+    ck_assert_int_eq(count(svg, ">word word "), 3); /* four lines of it, and an ellipsis */
+    ck_assert(strstr(svg, ">▪,</text>") && strstr(svg, ">x○0</text>")); /* in place of what fonts lack */
+    ck_assert(!strstr(svg, "\xEF\xBF\xAD") && !strstr(svg, "\xEF\xBF\xAE"));
 }
 END_TEST
 
@@ -104,7 +153,7 @@ START_TEST(strange_numbers_and_tokens_are_drawn)
 {
     static const char *const strange[] = { "\x01\xFF", "x" };
     static const float numbers[] = { NAN, INFINITY, -1, 2e30f };
-    const attention_sentence s = { 2, 2, strange, strange, numbers };
+    const attention_sentence s = { 1, "\xFF\x1b", "\x01", 2, 2, strange, strange, numbers };
     static const char *const names[] = { "a.svg", "a.txt", "a.h5" };
     for (int i = 0; i < 3; i++) {
         attention_file *f = attention_file_open(in_folder(names[i]));
@@ -127,16 +176,17 @@ START_TEST(hdf5_has_what_was_put)
     int64_t sentences;
     write_file("a.h5", 2);
     ck_assert_int_eq(tg_checkpoint_read(cx, in_folder("a.h5"), &a), TG_OK);
-    ck_assert_int_eq(tg_archive_get_array(a, "attention/00002/weights", TG_FLOAT32, 2, (int[]){ 3, 4 }, w),
+    ck_assert_int_eq(tg_archive_get_array(a, "attention/00003/weights", TG_FLOAT32, 2, (int[]){ 3, 4 }, w),
                      TG_OK);
     ck_assert_mem_eq(w, weights, sizeof w);
-    ck_assert_int_eq(tg_archive_get_texts(a, "attention/00002/source", &n, &text), TG_OK);
+    ck_assert_int_eq(tg_archive_get_texts(a, "attention/00003/source", &n, &text), TG_OK);
     ck_assert_int_eq(n, 4);
     for (int i = 0; i < 4; i++) ck_assert_str_eq(text[i], source[i]);
-    ck_assert_int_eq(tg_archive_get_texts(a, "attention/00002/target", &n, &text), TG_OK);
-    ck_assert_int_eq(n, 3);
     ck_assert_int_eq(tg_archive_get_texts(a, "attention/00003/target", &n, &text), TG_OK);
+    ck_assert_int_eq(n, 3);
+    ck_assert_int_eq(tg_archive_get_texts(a, "attention/00009/target", &n, &text), TG_OK);
     ck_assert_int_eq(n, 0);
+    ck_assert(!tg_archive_has(a, "attention/00002/weights")); /* an empty line */
     ck_assert_int_eq(tg_archive_get_integer(a, "attention/sentences", &sentences), TG_OK);
     ck_assert_int_eq(sentences, 3);
     tg_archive_free(a);
@@ -169,14 +219,15 @@ START_TEST(picture_leaves_out_what_is_too_much)
     float *all = calloc(WIDE, sizeof *all);
     for (int i = 0; i < WIDE; i++) many[i] = "x";
     attention_file *f = attention_file_open(in_folder("a.svg"));
-    const attention_sentence wide = { WIDE / 2, 2, many, many, all };
-    for (int i = 0; i < 3; i++) ck_assert(attention_file_add(f, &wide)); /* the third is too much */
-    for (int i = 0; i < 100; i++) ck_assert(attention_file_add(f, &sentence));
+    attention_sentence wide = { 0, "", "", WIDE / 2, 2, many, many, all };
+    for (int i = 0; i < 3; i++, wide.line += 4)
+        ck_assert(attention_file_add(f, &wide)); /* the third is too much */
+    for (int i = 0; i < 100; i++) ck_assert(add(f, 100 + i));
     ck_assert(attention_file_close(f));
     ck_assert_ptr_nonnull(strstr(said(), "warning: "));
-    ck_assert_ptr_nonnull(strstr(said(), "a.svg: 4 of 103 sentences are left out (the first is sentence 3)"));
+    ck_assert_ptr_nonnull(strstr(said(), "a.svg: 4 of 103 sentences are left out (the first is line 8)"));
     ck_assert(is_xml("a.svg"));
-    ck_assert(strstr(text_of("a.svg"), ">100</text>") && !strstr(text_of("a.svg"), ">101</text>"));
+    ck_assert(strstr(text_of("a.svg"), ">196</text>") && !strstr(text_of("a.svg"), ">197</text>"));
     free(many);
     free(all);
 }
@@ -190,7 +241,7 @@ START_TEST(nothing_is_left_behind)
         folder_empty(false);
         bytes_to(in_folder(names[i]), "before", 6);
         attention_file *f = attention_file_open(in_folder(names[i]));
-        ck_assert(f && attention_file_add(f, &sentence));
+        ck_assert(f && add(f, 1));
         attention_file_abandon(f);
         ck_assert_str_eq(text_of(names[i]), "before");
         ck_assert_int_eq(folder_count(), 1);
@@ -212,7 +263,7 @@ START_TEST(full_disk_is_told)
         attention_file *f = attention_file_open(in_folder(names[i]));
         const struct rlimit small = { 1000, RLIM_INFINITY }, large = { RLIM_INFINITY, RLIM_INFINITY };
         ck_assert_ptr_nonnull(f);
-        for (int k = 0; k < 50; k++) ck_assert(attention_file_add(f, &sentence));
+        for (int k = 1; k <= 50; k++) ck_assert(add(f, k));
         signal(SIGXFSZ, SIG_IGN);
         ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
         const bool good = attention_file_close(f);
@@ -247,6 +298,7 @@ START_TEST(model_is_not_written_over)
 END_TEST
 
 TG_TEST_MAIN_FIXTURE("tools/attention", fresh, folder_remove, tables_are_aligned, picture_has_every_weight,
+                     sentences_stand_side_by_side, heading_has_the_line_and_both_texts,
                      strange_numbers_and_tokens_are_drawn, hdf5_has_what_was_put, ending_names_the_format,
                      picture_leaves_out_what_is_too_much, nothing_is_left_behind, full_disk_is_told,
                      model_is_not_written_over)

@@ -22,18 +22,24 @@ typedef struct format {
     bool (*finish)(attention_file *f); /* puts it in place */
 } format;
 
+enum { MOST_PICTURES = 100, PAGE_WIDTH = 1800 /* pixels; a wider sentence has a page as wide as it is */ };
+
+typedef struct picture { /* one sentence, drawn */
+    char *svg;
+    size_t bytes;
+    picture_size size;
+} picture;
+
 struct attention_file {
     const format *format;
     const char *name;
-    long long sentences, cells, left_out, first_left_out;
+    long long sentences, cells, left_out, first_left_out; /* the latter: its line */
     bool lost;
 
     output_file out; /* .svg, .txt */
 
-    FILE *body; /* .svg: all sentences, until it is known how large the page must be */
-    char *body_text;
-    size_t body_bytes;
-    picture_size page;
+    picture picture[MOST_PICTURES]; /* .svg: kept until it is known how large the page must be */
+    int pictures;
 
     tg_context *cx; /* .h5 */
     tg_archive *archive;
@@ -41,29 +47,56 @@ struct attention_file {
 
 /* ---- .svg ---- */
 
-static bool svg_open(attention_file *f)
-{
-    if (!output_file_open(&f->out, f->name)) return false;
-    f->body = open_memstream(&f->body_text, &f->body_bytes);
-    if (!f->body) return fail("%s: %s", f->name, strerror(errno)), false;
-    f->page = attention_picture_head(f->body);
-    return true;
-}
+static bool svg_open(attention_file *f) { return output_file_open(&f->out, f->name); }
 
 static bool svg_add(attention_file *f, const attention_sentence *s)
 {
-    const picture_size took = attention_picture_draw(f->body, f->page.height, f->sentences, s);
-    f->page.width = fmax(f->page.width, took.width);
-    f->page.height += took.height;
-    return !ferror(f->body) || (fail("%s: out of memory", f->name), false);
+    picture *p = &f->picture[f->pictures++];
+    FILE *to = open_memstream(&p->svg, &p->bytes);
+    if (!to) return fail("%s: %s", f->name, strerror(errno)), false;
+    p->size = attention_picture_draw(to, s);
+    const bool well = !ferror(to);
+    return (!fclose(to) && well) || (fail("%s: out of memory", f->name), false);
+}
+
+/* Where the k-th picture is put: like words in a paragraph, in rows as high as their highest. */
+typedef struct place {
+    double x, y, row; /* row: its height so far */
+} place;
+
+static place next_place(place at, picture_size before, picture_size size)
+{
+    at.row = fmax(at.row, before.height);
+    at.x += before.width;
+    if (at.x > 0 && at.x + size.width > PAGE_WIDTH) at = (place){ 0, at.y + at.row, 0 };
+    return at;
 }
 
 static bool svg_finish(attention_file *f)
 {
-    if (fflush(f->body) || ferror(f->body)) return fail("%s: out of memory", f->name), false;
-    svg_begin(f->out.f, f->page.width, f->page.height, "Attention");
-    fwrite(f->body_text, 1, f->body_bytes, f->out.f);
+    char *head = NULL;
+    size_t head_bytes = 0;
+    FILE *to = open_memstream(&head, &head_bytes);
+    if (!to) return fail("%s: %s", f->name, strerror(errno)), false;
+    picture_size page = attention_picture_head(to), before = { 0, 0 };
+    place at[MOST_PICTURES + 1] = { { 0, page.height, 0 } };
+    for (int k = 0; k < f->pictures; k++) {
+        const picture_size size = f->picture[k].size;
+        at[k] = next_place(k ? at[k - 1] : at[0], before, size);
+        page.width = fmax(page.width, at[k].x + size.width);
+        page.height = fmax(page.height, at[k].y + size.height);
+        before = size;
+    }
+    if (fclose(to)) return free(head), fail("%s: out of memory", f->name), false;
+    svg_begin(f->out.f, page.width, page.height, "Attention");
+    fwrite(head, 1, head_bytes, f->out.f);
+    for (int k = 0; k < f->pictures; k++) {
+        svg_put(f->out.f, "<g transform='translate(%g %g)'>\n", at[k].x, at[k].y);
+        fwrite(f->picture[k].svg, 1, f->picture[k].bytes, f->out.f);
+        svg_put(f->out.f, "</g>\n");
+    }
     svg_end(f->out.f);
+    free(head);
     return output_file_close(&f->out, true);
 }
 
@@ -107,7 +140,7 @@ static bool txt_add(attention_file *f, const attention_sentence *s)
     int side = NARROWEST;
     for (int t = 0; t < s->T; t++)
         if (label_columns(s->target[t]) > side) side = label_columns(s->target[t]);
-    fprintf(to, "%ssentence %lld\n\n%*s", f->sentences > 1 ? "\n" : "", f->sentences, side, "");
+    fprintf(to, "%ssentence %lld\n\n%*s", f->sentences > 1 ? "\n" : "", s->line, side, "");
     for (int i = 0; i < s->S; i++) {
         fputs("  ", to);
         put_label(to, s->source[i], label_columns(s->source[i]), true);
@@ -159,7 +192,7 @@ static bool h5_add(attention_file *f, const attention_sentence *s)
     char path[64];
     const char *const part[] = { "weights", "source", "target" };
     for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "attention/%05lld/%s", f->sentences, part[i]);
+        snprintf(path, sizeof path, "attention/%05lld/%s", s->line, part[i]);
         if (i == 0)
             tg_archive_put_array(f->archive, path, TG_FLOAT32, 2, (const int[]){ s->T, s->S }, s->weights);
         else
@@ -178,7 +211,7 @@ static bool h5_finish(attention_file *f)
 /* ---- all of them ---- */
 
 static const format formats[] = {
-    { ".svg", "picture", 100, 100000, svg_open, svg_add, svg_finish },
+    { ".svg", "picture", MOST_PICTURES, 100000, svg_open, svg_add, svg_finish },
     { ".txt", "text", 0, 0, txt_open, txt_add, txt_finish },
     { ".h5", "file", 10000, 50000000, h5_open, h5_add, h5_finish },
 };
@@ -215,7 +248,7 @@ bool attention_file_add(attention_file *f, const attention_sentence *s)
     f->sentences++;
     if ((k->most_sentences && f->sentences > k->most_sentences) ||
         (k->most_cells && f->cells + cells > k->most_cells)) {
-        if (!f->left_out++) f->first_left_out = f->sentences;
+        if (!f->left_out++) f->first_left_out = s->line;
         return true;
     }
     f->cells += cells;
@@ -227,12 +260,14 @@ bool attention_file_close(attention_file *f)
 {
     const format *k = f->format;
     const bool good = !f->lost && k->finish(f);
+    const long long kept = f->sentences - f->left_out;
     if (good && f->left_out)
-        warn("%s: %lld of %lld sentences are left out (the first is sentence %lld): a %s holds %lld, with "
-             "%lld weights "
+        warn("%s: %lld of %lld sentences are left out (the first is line %lld): a %s holds %lld, with %lld "
+             "weights "
              "together",
              f->name, f->left_out, f->sentences, f->first_left_out, k->what, k->most_sentences,
              k->most_cells);
+    if (good) tell("The attention of %lld sentence%s is in %s.", kept, kept == 1 ? "" : "s", f->name);
     attention_file_abandon(f);
     return good;
 }
@@ -241,8 +276,7 @@ void attention_file_abandon(attention_file *f)
 {
     if (!f) return;
     if (f->out.f) output_file_close(&f->out, false);
-    if (f->body) fclose(f->body);
-    free(f->body_text);
+    for (int k = 0; k < f->pictures; k++) free(f->picture[k].svg);
     tg_archive_free(f->archive);
     tg_context_free(f->cx);
     free(f);

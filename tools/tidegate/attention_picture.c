@@ -2,24 +2,46 @@
 #include "attention_picture.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
+
+#include <tidegate/data.h>
 
 #include "svg.h"
 #include "unicode.h"
 
-enum { LONGEST_LABEL = 18, SCALE_STEPS = 10 };
-static const double CELL = 24, MARGIN = 28, LETTER = 6.8; /* pixels; LETTER: an average letter's width */
+enum { LONGEST_LABEL = 18, SCALE_STEPS = 10, MOST_LINES = 4 };
+static const double CELL = 24, MARGIN = 28, LETTER = 6.8,
+                    LINE = 17;                    /* pixels; LETTER: an average letter's width */
+static const double NARROWEST = 360, NUMBER = 34; /* a heading's width, its number's */
+
+/* All signs are of WGL4, which practically every font has. */
+static const struct sign {
+    const char *text, *shown;
+} white_space[] = { { " ", "·" },
+                    { "\t", "→" },
+                    { "\n", "¶" },
+                    { "\xC2\xA0", "°" },
+                    { "\xE3\x80\x80", "□" } },
+  marks[] = { { "\xEF\xBF\xAD", "▪" }, { "\xEF\xBF\xAE", "○" } };
 
 void attention_label(const char *token, int columns, char label[ATTENTION_LABEL])
 {
-    static const struct {
-        const char *token, *label;
-    } visible[] = {
-        { " ", "␣" }, { "\t", "⇥" }, { "\n", "↵" }, { "\xC2\xA0", "⍽" }, { "\xE3\x80\x80", "␣" }
-    };
-    for (size_t k = 0; k < sizeof visible / sizeof *visible; k++)
-        if (strcmp(token, visible[k].token) == 0) token = visible[k].label;
-    unicode_elide(token, columns, label, ATTENTION_LABEL);
+    char text[512];
+    size_t n = 0;
+    for (size_t k = 0; k < sizeof white_space / sizeof *white_space; k++)
+        if (strcmp(token, white_space[k].text) == 0) token = white_space[k].shown;
+    while (*token && n < sizeof text - 4) { /* a mark and its sign have three bytes both at most */
+        size_t read = 1;
+        const char *from = token;
+        for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
+            if (strncmp(token, marks[k].text, 3) == 0) from = marks[k].shown, read = 3;
+        memcpy(text + n, from, read);
+        n += read;
+        token += read;
+    }
+    text[n] = 0;
+    unicode_elide(text, columns, label, ATTENTION_LABEL);
 }
 
 /* ---- colours ---- */
@@ -106,22 +128,66 @@ static void draw_cells(FILE *f, const attention_sentence *s, double left, double
     svg_put(f, "</g>\n");
 }
 
-picture_size attention_picture_draw(FILE *f, double top, long long number, const attention_sentence *s)
+/* ---- its heading ---- */
+
+/* The bytes of the text's first line: at most `columns` columns, cut behind a space if there is one. */
+static size_t line_bytes(const char *text, int columns)
 {
-    char text[32];
+    size_t n = 0, behind_space = 0;
+    int used = 0;
+    while (text[n]) {
+        char one[5] = "";
+        uint32_t code;
+        const size_t length = (size_t)unicode_next(text + n, &code);
+        memcpy(one, text + n, length);
+        used += unicode_columns(one);
+        if (used > columns && n) return behind_space ? behind_space : n;
+        n += length;
+        if (code == ' ') behind_space = n;
+    }
+    return n;
+}
+
+/* The text in lines below `top`, MOST_LINES of them -> the bottom of the last. */
+static double draw_text(FILE *f, double top, const char *before, const char *text, int columns)
+{
+    char line[1024], shown[4 * sizeof line];
+    for (int i = 0; *text && i < MOST_LINES; i++) {
+        const size_t bytes = line_bytes(text, columns), room = sizeof line - 4;
+        const bool cut = i == MOST_LINES - 1 && text[bytes];
+        snprintf(line, sizeof line, "%.*s%s", (int)(bytes < room ? bytes : room), text, cut ? "…" : "");
+        tg_text_printable(line, shown, sizeof shown);
+        svg_put(f, "<text x='%g' y='%g'>%s%s</text>\n", MARGIN + NUMBER, top + 13, i ? "" : before, shown);
+        text += bytes;
+        top += LINE;
+    }
+    return top;
+}
+
+static double draw_heading(FILE *f, const attention_sentence *s, double width)
+{
+    char number[32];
+    const int columns = (int)((width - NUMBER) / LETTER);
+    snprintf(number, sizeof number, "%lld", s->line);
+    svg_put(f, "<text x='%g' y='19' font-size='15' font-weight='bold'>%s</text>\n", MARGIN, number);
+    return draw_text(f, draw_text(f, 6, "", s->text, columns), "→ ", s->translation, columns - 2) + 10;
+}
+
+picture_size attention_picture_draw(FILE *f, const attention_sentence *s)
+{
     const int source = widest(s->S, s->source), target = widest(s->T, s->target);
     /* the last one, mostly </s>, has room to its right */
     const bool upright = widest(s->S - 1, s->source) <= 3 && source <= 4;
     const double above = upright ? 24 : source * LETTER * 0.77 + 20; /* sin 50 degrees */
     const double beside = upright ? 0 : source * LETTER * 0.65; /* the last label leans out; cos 50 degrees */
-    const double left = MARGIN + fmax(target * LETTER + 12, 24), cells = top + 30 + above;
-    snprintf(text, sizeof text, "%lld", number);
-    svg_put(f, "<text x='%g' y='%g' font-size='15' font-weight='bold'>%s</text>\n", MARGIN, top + 20, text);
+    const double left = MARGIN + fmax(target * LETTER + 12, 24);
+    const double right = fmax(left + s->S * CELL + beside, MARGIN + NARROWEST);
+    const double cells = draw_heading(f, s, right - MARGIN) + above;
     draw_source(f, s, left, cells, upright);
     draw_target(f, s, left, cells);
     draw_cells(f, s, left, cells);
     if (!s->S || !s->T) svg_put(f, "<text x='%g' y='%g' fill='#888'>nothing</text>\n", left, cells + 4);
-    return (picture_size){ left + s->S * CELL + beside + MARGIN, 30 + above + s->T * CELL + 24 };
+    return (picture_size){ right + MARGIN, cells + s->T * CELL + 30 };
 }
 
 picture_size attention_picture_head(FILE *f)
@@ -135,8 +201,7 @@ picture_size attention_picture_head(FILE *f)
     svg_put(f, "<text x='%g' y='%g'>100 %%</text>\n", left + 8 + (SCALE_STEPS + 1) * cell + 6, top + 12);
     svg_put(f,
             "<text x='%g' y='%g' fill='#555'>each row: where the model looked in the source (along the top) "
-            "when it "
-            "wrote that token</text>\n",
+            "when it wrote that token; ▪: no space there</text>\n",
             MARGIN, top + 40.0);
-    return (picture_size){ 600, top + 60 };
+    return (picture_size){ 720, top + 60 };
 }

@@ -67,22 +67,25 @@ static void put_translations(const job *j, long long number, const tg_translatio
     }
 }
 
-static bool add_attention(const job *j, const tg_translation *x)
+static bool add_attention(const job *j, long long line, const char *text, const tg_translation *x)
 {
-    return attention_file_add(j->attention, &(attention_sentence){ .S = x->S,
+    return attention_file_add(j->attention, &(attention_sentence){ .line = line,
+                                                                   .text = text,
+                                                                   .translation = x->text,
+                                                                   .S = x->S,
                                                                    .T = x->T,
                                                                    .source = (const char *const *)x->source,
                                                                    .target = (const char *const *)x->target,
                                                                    .weights = x->attention });
 }
 
-static int put_all(job *j, int n, const tg_translation best[])
+static int put_all(job *j, int n, const char *const line[], const tg_translation best[])
 {
     bool kept = true;
     for (int i = 0; i < n && kept; i++) {
         const tg_translation *x = &best[(size_t)i * (size_t)j->config.nbest];
         put_translations(j, j->line + i + 1, x);
-        if (j->attention && x->attention) kept = add_attention(j, x);
+        if (j->attention && x->attention) kept = add_attention(j, j->line + i + 1, line[i], x);
     }
     j->line += n;
     return kept && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
@@ -91,12 +94,18 @@ static int put_all(job *j, int n, const tg_translation best[])
 static int translate_lines(job *j, int n, const char *const line[])
 {
     const size_t all = (size_t)n * (size_t)j->config.nbest;
+    int result = EXIT_DONE;
     tg_translation *best = calloc(all + 1, sizeof *best);
-    if (!best) return fail("%s: line %lld and later: out of memory", j->name, j->line + 1);
-    const tg_status s = tg_translator_search(j->translator, n, line, &j->config, best);
-    const int result =
-        s ? fail("%s: line %lld and later: %s", j->name, j->line + 1, tg_context_message(j->cx))
-          : put_all(j, n, best);
+    const tg_status s = best ? tg_translator_search(j->translator, n, line, &j->config, best) : TG_ERR_MEMORY;
+    if (s &&
+        n > 1) { /* one at a time: those before the one that fails are translated, and its line is known */
+        for (int i = 0; i < n && !result; i++) result = translate_lines(j, 1, line + i);
+    } else if (s) {
+        result = fail("%s: line %lld: %s", j->name, j->line + 1,
+                      best ? tg_context_message(j->cx) : "out of memory");
+    } else {
+        result = put_all(j, n, line, best);
+    }
     for (size_t i = 0; i < all && !s; i++) tg_translation_free(&best[i]);
     free(best);
     return result;
