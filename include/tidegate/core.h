@@ -135,7 +135,17 @@ TG_API int64_t tg_context_step(const tg_context *cx);
 TG_API void tg_context_set_step(tg_context *cx, int64_t step);
 
 /* The element-th number of a random stream: uniform in [0, 1), a function of the seed, the
- * stream's name, step and element alone (Philox 4x32-10; Salmon et al. 2011). */
+ * stream's name, step and element alone (Philox 4x32-10; Salmon et al. 2011). The library itself draws from these
+ * streams; a stream of your own is independent of them if its name is another one:
+ *
+ *     stream                  step           what is drawn
+ *     <parameter>             -1             its first values: "encoder/layer0/forward/W_xz", ...
+ *     "dropout"               the context's  masks of tg_dropout()
+ *     <recurrent layer>       the context's  masks of its dropout between layers: "encoder", ...
+ *     "scheduled sampling"    the context's  element i: whether place i of target_in (T,B) becomes the decoder's own word
+ *     "batches"               the epoch      a permutation of the pairs, see tg_batches_new()
+ *     "batch order"           the epoch      a permutation of the batches
+ */
 TG_API double tg_random_uniform(const tg_context *cx, const char *stream, int64_t step, uint64_t element);
 /* order[0..n-1]: a permutation of 0..n-1, a function of the seed, the stream and step alone. */
 TG_API void tg_random_permutation(const tg_context *cx, const char *stream, int64_t step, int n, int *order);

@@ -205,6 +205,11 @@ typedef struct tg_batches_config {
 /* Batches of sentences of similar length. Which pairs are in batch k of epoch e, and in which
  * order, is a function of the context's seed, e and k alone, so a position is enough to go on.
  * Every pair is in one batch of each epoch; the one batch that may have fewer rows can be any.
+ *
+ * The order of epoch e: tg_random_permutation("batches", e) of all pairs is cut into windows of 64 batches. Each
+ * window is sorted by the tokens of the source, then of the target, and otherwise keeps its order. The whole is cut
+ * into batches, and batch k is number order[k] of them, order = tg_random_permutation("batch order", e).
+ *
  * The texts are encoded here, once: pairs and vocabularies are not looked at again. */
 TG_API tg_batches *tg_batches_new(tg_context *cx, const tg_pairs *pairs, const tg_vocabulary *source,
                                   const tg_vocabulary *target, const tg_batches_config *config);

@@ -1,9 +1,11 @@
 /* tidegate/decoding.h -- from the probabilities of the next token to the best sentences: beam search.
  *
- * A hypothesis is the beginning of a result; log P is the sum of the log-probabilities of its tokens. At
- * first there is one, the empty one. In each step every hypothesis of a sentence is continued by every token
- * but <pad> and <s>, and of these candidates the best 2 beam - 1 by log P count: those that end in </s> are
- * finished, of the others the best `beam` go on. Finished ones are compared by
+ * A hypothesis is the beginning of a result; log P is the sum of the log-probabilities of its tokens, each
+ * by the softmax over the whole vocabulary. At first there is one, the empty one. In each step every
+ * hypothesis of a sentence is continued by every token but <pad> and <s>, which are never chosen; the
+ * probability that the model gives these two is not distributed over the others. Of these candidates the best
+ * 2 beam - 1 by log P count: those that end in </s> are finished, of the others the best `beam` go on. Finished
+ * ones are compared by
  *
  *     score = log P / norm(L) + beta sum_s log( min( sum_t a_ts, 1 ) )
  *

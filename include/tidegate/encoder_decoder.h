@@ -1,27 +1,37 @@
 /* tidegate/encoder_decoder.h -- a sequence in, a sequence out.
  *
- * The encoder reads the source x(1..S): m(1..S) are its last layer's outputs, (S,B,M), and c its last state, (B,M),
- * of both directions side by side if it has two. s(0) = tanh( c W_0 + b_0 ), one for each decoder layer. y(t-1) is the
- * embedding of the target token before. Then, without attention (Cho et al. 2014, arXiv:1406.1078),
+ * The encoder reads the source x(1..S). m(1..S) are the outputs of its last layer, (S,B,M), and c is the last state of
+ * that layer, (B,M); with two directions both are [ forward ; reverse ]. Each decoder layer starts from
+ * s(0) = tanh( c W_0 + b_0 ), with a W_0 and b_0 of its own. y(t-1) is the embedding of the target token before. The
+ * equations of one decoder layer follow; [ a ; b ] are two vectors side by side.
+ *
+ * Without attention (Cho et al. 2014, arXiv:1406.1078)
  *
  *     s(t) = GRU( [ y(t-1) ; c ], s(t-1) )                          c is fed into every step
- *     p(t) = softmax( s(t) W + b )
+ *     p(t) = softmax( s(t) W + b )                                  no readout
+ *     or u(t) = tanh( s(t) W_u + b_u ),  p(t) = softmax( u(t) W + b )
  *
- * with additive attention (Bahdanau et al. 2015, arXiv:1409.0473),
+ * with additive attention (Bahdanau et al. 2015, arXiv:1409.0473)
  *
  *     a(t), c(t) = attention( s(t-1) ; m )
  *     s(t) = GRU( [ y(t-1) ; c(t) ], s(t-1) )
  *     u(t) = tanh( [ s(t) ; c(t) ; y(t-1) ] W_u + b_u )             the readout
  *     p(t) = softmax( u(t) W + b )
+ *     or without a readout p(t) = softmax( [ s(t) ; c(t) ; y(t-1) ] W + b )
  *
  * and with dot or general attention (Luong et al. 2015, arXiv:1508.04025)
  *
- *     s(t) = GRU( [ y(t-1) ; u(t-1) ], s(t-1) )                     u(t-1) with input feeding
+ *     s(t) = GRU( [ y(t-1) ; u(t-1) ], s(t-1) )                     u(t-1) with input feeding, u(0) = 0
  *     a(t), c(t) = attention( s(t) ; m )
  *     u(t) = tanh( [ s(t) ; c(t) ] W_u + b_u )
  *     p(t) = softmax( u(t) W + b )
  *
- * Where the decoder has several layers, the last one attends; those below read y alone.               */
+ * Several decoder layers: layer 0 reads y(t-1), and each further layer the output of the layer below it in place of
+ * y(t-1). Without attention c is fed into layer 0 alone. With attention the last layer attends, and c(t) or u(t-1) is fed
+ * into that layer alone. s(t) in the readout and in p(t) is the last layer's; y(t-1) in the readout is the embedding.
+ *
+ * Dropout is applied to x and y(t-1), to the outputs of each encoder and decoder layer that another layer reads, to m as
+ * attention reads it, and to what W multiplies. */
 #ifndef TIDEGATE_ENCODER_DECODER_H
 #define TIDEGATE_ENCODER_DECODER_H
 
@@ -58,13 +68,22 @@ typedef struct tg_encoder_decoder_config {
     tg_attention_kind attention;
     bool input_feeding; /* dot and general */
     bool coverage;      /* see layers.h */
-    int readout;        /* size of u; 0: E (without attention: no readout); TG_NO_READOUT (not for dot and
-                         * general): the output reads [ s ; c ; y ], without attention s, itself */
+    int readout; /* size of u. 0: E, or no readout if there is neither attention nor tying. TG_NO_READOUT: none, which
+                  * dot and general attention and tying do not allow */
     tg_tying tying;
 } tg_encoder_decoder_config;
 
-/* Parameters "source_embedding", "encoder", "bridge", "target_embedding", "decoder", "readout", "output"; of a
- * decoder that attends, "decoder/layer<last>" is a tg_attention_rnn. */
+/* Its parameters; those of layers.h have the names and shapes that are said there, and l counts layers from 0:
+ *
+ *     source_embedding/W          (source vocabulary,E); not with TG_TIE_ALL
+ *     target_embedding/W          (target vocabulary,E)
+ *     encoder/...                 a tg_rnn
+ *     bridge/layer<l>/W, b        W_0 (M,H) and b_0 (H) of decoder layer l
+ *     decoder/...                 a tg_rnn of all layers; with attention, of all but the last
+ *     decoder/layer<last>/...     with attention: a tg_attention_rnn, which has W_u and b_u of dot and general
+ *     readout/W, b                W_u and b_u without attention, and of additive attention; if there is a readout
+ *     output/W, b                 W and b; with tying there is no output/W
+ */
 TG_API tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decoder_config *config);
 
 /* Teacher forcing: logits (T,B,V) of every target token given the true ones before it. */

@@ -86,7 +86,7 @@ typedef struct tg_chrf_config {
     int character_order; /* 1..TG_ORDERS; 0: 6 */
     int word_order;      /* 0..TG_ORDERS; 2 is chrF++ (Popovic 2017) */
     int beta;            /* how much more recall weighs than precision, 1..100; 0: 2 */
-    bool lowercase;
+    bool lowercase;      /* texts are made lower case first */
 } tg_chrf_config;
 
 /* Popovic 2015. P and R are the means of the precision and the recall of n-grams of characters (code
