@@ -8,7 +8,7 @@ import resource
 import xml.etree.ElementTree as xml
 
 import test_program_harness as harness
-from test_program_harness import contents, expect, fails, succeeds, trained, write
+from test_program_harness import contents, edited, expect, fails, succeeds, trained, write
 
 HEADER = "step,epoch,train_loss,valid_loss,lr,grad_norm,units_per_second,seconds\n"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -63,11 +63,27 @@ def plot_of_a_real_run_is_put_beside_it(folder):
     after = contents(run)
     expect({path: after[path] for path in before} == before and len(after) == len(before) + 1, after.keys())
     said = texts(drawn(run / "curves.svg"))
-    for text in ["loss (nats a token)", "step", "learning rate", "gradient norm", "training", "best", "20 steps, 2 epochs"]:
+    for text in ["loss (nats per token)", "step", "learning rate", "gradient norm", "training", "best", "20 steps, 2 epochs, 0:00:0"]:
         expect(any(text in one for one in said), f"{text} is missing in:", *said)
     best = min(float(row.split(",")[3]) for row in (run / "metrics.csv").read_text().splitlines()[1:]
                if row.split(",")[3])
     expect(any(f"best {best:.3g} at step" in one for one in said), f"best {best} is missing in:", *said)
+
+
+def losses_have_the_unit_of_their_run(folder):
+    run, other, bare = trained(folder), folder / "other", run_of(folder, falling(5), "bare")
+    other.mkdir()
+    write(other / "metrics.csv", (run / "metrics.csv").read_bytes())
+    edited(run / "last.h5", other / "last.h5", **{"task": "speech", "run/unit": "frames<\u202e>"})
+    for runs, unit in [([run], "loss (nats per token)"), ([other], r"loss (mean over frames<\u202e>)"), ([bare], "loss"),
+                       ([run, run], "loss (nats per token)"),
+                       ([run, other], "loss (the unit is not the same in all runs)")]:
+        succeeds("plot", *runs, "--out", folder / "a.svg", "--scale", "linear")
+        said = [text for text in texts(drawn(folder / "a.svg")) if text.startswith("loss")]
+        expect(said == [unit], said)
+    write(other / "last.h5", "damaged")  # a plot needs no checkpoint
+    succeeds("plot", other, "--out", folder / "b.svg", "--scale", "linear")
+    expect("loss" in texts(drawn(folder / "b.svg")), "no loss")
 
 
 def curves_go_where_the_numbers_are(folder):
@@ -260,7 +276,7 @@ def what_cannot_be_written_harms_nothing(folder):
 
 
 if __name__ == "__main__":
-    harness.main([plot_of_a_real_run_is_put_beside_it, curves_go_where_the_numbers_are,
+    harness.main([plot_of_a_real_run_is_put_beside_it, losses_have_the_unit_of_their_run, curves_go_where_the_numbers_are,
                   scale_is_logarithmic_where_losses_span_much,
                   many_rows_make_no_large_picture_and_lose_no_peak, smooth_line_follows_a_straight_one,
                   runs_are_compared_in_one_picture, names_cannot_break_the_picture,

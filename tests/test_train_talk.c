@@ -1,5 +1,6 @@
 /* tests/test_train_talk.c -- what people see: a bar on a terminal, lines elsewhere, or nothing. */
 #include <fcntl.h>
+#include <math.h>
 #include <sys/ioctl.h>
 
 #include "train/driver.h"
@@ -58,7 +59,7 @@ START_TEST(lines_are_plain_and_few)
         best += strstr(line, "(best)") != NULL;
         if (strstr(line, "  valid "))
             ck_assert_msg(strstr(line, "epoch ") && strstr(line, "step ") && strstr(line, "train ") &&
-                              strstr(line, "frames/s"),
+                              strstr(line, "frames/s  0:00:0"),
                           "%s", line);
     }
     ck_assert_int_eq(*line, 0);
@@ -66,6 +67,45 @@ START_TEST(lines_are_plain_and_few)
     ck_assert_int_eq(lines, 1 + 3 + 1); /* the first row; three validations; the end */
     free(said);
     net_free(n);
+}
+END_TEST
+
+/* Lines of a run that has a row each second. */
+static int lines_within(double seconds)
+{
+    int lines = 0;
+    for (double now = 0, last = -INFINITY; now < seconds; now++)
+        if (now - last >= tg__talk_interval(now)) lines++, last = now;
+    return lines;
+}
+
+START_TEST(lines_come_at_growing_intervals)
+{
+    ck_assert_int_eq(lines_within(60), 30);
+    ck_assert_int_lt(lines_within(3600), 300);
+    ck_assert_int_lt(lines_within(10 * 3600), 400);
+    ck_assert_int_lt(lines_within(24 * 3600), 500);
+    ck_assert(tg__talk_interval(1e9) == 600); /* nobody waits longer for a sign of life */
+}
+END_TEST
+
+START_TEST(times_are_hours_minutes_and_seconds)
+{
+    static const struct {
+        double seconds;
+        const char *shown;
+    } cases[] = { { 0.4, "0:00:00" }, { 59.5, "0:01:00" }, { 3599, "0:59:59" }, { 360000, "100:00:00" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *said = NULL, expected[64];
+        size_t bytes = 0;
+        talk k;
+        tg__talk_open(&k, open_memstream(&said, &bytes), NULL);
+        tg__talk_row(&k, &(metrics_row){ .step = 7, .seconds = cases[i].seconds }, false);
+        fclose(k.out);
+        snprintf(expected, sizeof expected, "step 7  %s\n", cases[i].shown);
+        ck_assert_str_eq(said, expected);
+        free(said);
+    }
 }
 END_TEST
 
@@ -208,6 +248,7 @@ START_TEST(dumb_terminal_gets_lines)
 }
 END_TEST
 
-TG_TEST_MAIN("train/talk", without_talk_all_is_silent, lines_are_plain_and_few, end_tells_the_best_validation,
-             resume_tells_where_it_goes_on_and_when_there_is_nothing_to_do, terminal_gets_one_bar_that_fits,
-             dumb_terminal_gets_lines)
+TG_TEST_MAIN("train/talk", without_talk_all_is_silent, lines_are_plain_and_few,
+             lines_come_at_growing_intervals, times_are_hours_minutes_and_seconds,
+             end_tells_the_best_validation, resume_tells_where_it_goes_on_and_when_there_is_nothing_to_do,
+             terminal_gets_one_bar_that_fits, dumb_terminal_gets_lines)

@@ -61,7 +61,8 @@ typedef struct tg_training {
     int patience;             /* stop after so many validations without a better loss; 0: never */
 
     FILE *talk;         /* progress and news: a bar on a terminal, lines elsewhere; NULL: news to the log */
-    const char *unit;   /* what is counted per second: "tokens" (default), "frames", ... */
+    const char *unit;   /* what the loss is a mean over, and what is counted per second: "tokens" (default),
+                         * "frames", ... It stands in every checkpoint as run/unit. */
     bool catch_signals; /* SIGINT and SIGTERM: save last.h5 and return; a second one kills */
 } tg_training;
 

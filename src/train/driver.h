@@ -69,7 +69,7 @@ typedef struct talk {
     bool terminal; /* a bar; otherwise plain lines */
     bool drawn;    /* the bar stands on the current line */
     const char *unit;
-    double last_bar, last_line; /* seconds, tg__seconds(); at first long ago */
+    double begun, last_bar, last_line; /* seconds, tg__seconds(); the last two at first long ago */
 } talk;
 
 typedef struct talk_bar {
@@ -82,7 +82,9 @@ double tg__seconds(void); /* a clock that is never set back */
 void tg__talk_open(talk *k, FILE *out, const char *unit);
 /* A sentence on a line of its own; what it has from outside is made printable. */
 void tg__talk_say(talk *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The line of a log row; `best`: the validation is the best so far. */
+/* Seconds from one line to the next where there is no terminal, so many seconds after the talk began. */
+double tg__talk_interval(double seconds);
+/* The line of a log row, if it has a validation or a line is due; `best`: the validation is the best so far. */
 void tg__talk_row(talk *k, const metrics_row *row, bool best);
 bool tg__talk_bar_is_due(const talk *k);
 void tg__talk_draw(talk *k, const talk_bar *bar);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <tidegate/blas.h>
+#include <tidegate/data.h>
 
 #include "train/driver.h"
 
@@ -27,6 +28,7 @@ static tg_status put_run(const training_run *r, tg_archive *a)
 {
     const tg_training *g = r->training;
     tg_archive_put_number(a, "run/seconds", tg__run_seconds(r)); /* wall-clock: never compared */
+    if (tg_utf8_valid(r->talk.unit, NULL)) tg_archive_put_text(a, "run/unit", r->talk.unit);
     tg__history_put(&r->history, a);
     if (r->owes) tg_archive_put_integer(a, "training/validation_owed", 1);
     const tg_status s = g->save ? g->save(g->user, a) : TG_OK;

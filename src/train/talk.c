@@ -12,7 +12,10 @@
 
 #include "train/driver.h"
 
-static const double between_bars = 0.1, between_lines = 2; /* seconds */
+static const double between_bars = 0.1; /* seconds */
+
+/* From 2 s by a fiftieth of the time so far to ten minutes: 390 lines in ten hours, 480 in a day. */
+double tg__talk_interval(double seconds) { return fmin(fmax(2, seconds / 50), 600); }
 
 double tg__seconds(void)
 {
@@ -24,7 +27,11 @@ double tg__seconds(void)
 void tg__talk_open(talk *k, FILE *out, const char *unit)
 {
     const char *term = getenv("TERM");
-    *k = (talk){ .out = out, .unit = unit ? unit : "tokens", .last_bar = -INFINITY, .last_line = -INFINITY };
+    *k = (talk){ .out = out,
+                 .unit = unit ? unit : "tokens",
+                 .begun = tg__seconds(),
+                 .last_bar = -INFINITY,
+                 .last_line = -INFINITY };
     k->terminal = out && isatty(fileno(out)) && term && strcmp(term, "dumb");
 }
 
@@ -83,14 +90,11 @@ static void add_speed(line *l, double per_second, const char *unit)
     add(l, "  %.3g %s/s", per_second, unit);
 }
 
-/* 0:41, 1:02:03 */
+/* 0:00:41, 26:02:03 */
 static void add_clock(line *l, double seconds)
 {
-    const long long s = (long long)(seconds + 0.5), hours = s / 3600, minutes = s / 60 % 60;
-    if (hours)
-        add(l, "%lld:%02lld:%02lld", hours, minutes, s % 60);
-    else
-        add(l, "%lld:%02lld", minutes, s % 60);
+    const long long s = (long long)(fmin(seconds, 1e15) + 0.5);
+    add(l, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 
 /* ---- a row of the log ---- */
@@ -98,14 +102,17 @@ static void add_clock(line *l, double seconds)
 void tg__talk_row(talk *k, const metrics_row *row, bool best)
 {
     const double now = tg__seconds();
-    if (!k->out || (!row->has_valid && (k->terminal || now - k->last_line < between_lines))) return;
+    if (!k->out ||
+        (!row->has_valid && (k->terminal || now - k->last_line < tg__talk_interval(now - k->begun))))
+        return;
     line l = { "", 0 };
     if (row->epoch) add(&l, "epoch %lld  ", (long long)row->epoch);
     add(&l, "step %lld", (long long)row->step);
     if (row->has_train) add(&l, "  train %.4g", row->train_loss);
     if (row->has_valid) add(&l, "  valid %.4g%s", row->valid_loss, best ? " (best)" : "");
     if (row->has_speed) add_speed(&l, row->units_per_second, k->unit);
-    add(&l, "  %.0f s", row->seconds);
+    add(&l, "  ");
+    add_clock(&l, row->seconds);
     tg__talk_say(k, "%s", l.s);
     k->last_line = now;
 }
@@ -126,7 +133,7 @@ bool tg__talk_bar_is_due(const talk *k)
     return k->out && k->terminal && tg__seconds() - k->last_bar >= between_bars;
 }
 
-/* epoch 3/10 [=====>    ] step 412/1230  loss 1.234  lr 0.001  12.3k tokens/s  0:41 left */
+/* epoch 3/10 [=====>    ] step 412/1230  loss 1.234  lr 0.001  12.3k tokens/s  0:00:41 left */
 void tg__talk_draw(talk *k, const talk_bar *bar)
 {
     enum { WIDEST = 30, NARROWEST = 5 };

@@ -365,13 +365,21 @@ static void draw_legend(const panel *b)
 
 /* ---- the whole ---- */
 
+/* What the axis of the losses is called. */
+static const char *loss_title(const picture *p)
+{
+    for (int k = 1; k < p->runs; k++)
+        if (strcmp(p->run[k].loss, p->run[0].loss) != 0) return "loss (the unit is not the same in all runs)";
+    return p->run[0].loss;
+}
+
 static bool draw_losses(const picture *p, curves_scale scale)
 {
     range r = range_of(p, METRICS_TRAIN_LOSS);
     bool good = true;
     widen(&r, p, METRICS_VALID_LOSS);
     const panel b = place(p, LEFT, 76, RIGHT - LEFT, 340, fit(r, scale, 7));
-    draw_frame(&b, "loss (nats a token)");
+    draw_frame(&b, loss_title(p));
     for (int k = 0; k < p->runs; k++) {
         const metrics_table *m = &p->run[k].metrics;
         good = draw_noisy(&b, m, m->column[METRICS_TRAIN_LOSS], colours[k], p->runs == 1) && good;
@@ -401,15 +409,13 @@ static bool draw_small(const picture *p, double left, int column, const char *ti
     return good;
 }
 
-/* "2,628 steps, 6 epochs, 97 s": where the run stood in its last row. */
+/* "2,628 steps, 6 epochs, 0:01:37": where the run stood in its last row. */
 static void put_summary(const picture *p)
 {
     static const struct {
         int column;
-        const char *unit, *plural;
-    } parts[] = { { METRICS_STEP, "step", "s" },
-                  { METRICS_EPOCH, "epoch", "s" },
-                  { METRICS_SECONDS, "s", "" } };
+        const char *unit;
+    } parts[] = { { METRICS_STEP, "step" }, { METRICS_EPOCH, "epoch" } };
     const metrics_table *m = &p->run[0].metrics;
     const char *between = "";
     svg_put(p->f, "<text x='92' y='56' fill='#555'>");
@@ -418,8 +424,13 @@ static void put_summary(const picture *p)
         const double x = m->column[parts[i].column][m->rows - 1];
         if (!isfinite(x)) continue;
         axis_number(x, 1, number);
-        svg_put(p->f, "%s%s %s%s", between, number, parts[i].unit, x == 1 ? "" : parts[i].plural);
+        svg_put(p->f, "%s%s %s%s", between, number, parts[i].unit, x == 1 ? "" : "s");
         between = ", ";
+    }
+    const double seconds = m->column[METRICS_SECONDS][m->rows - 1];
+    if (seconds >= 0 && seconds < 1e15) {
+        const long long s = llround(seconds);
+        fprintf(p->f, "%s%lld:%02lld:%02lld", between, s / 3600, s / 60 % 60, s % 60);
     }
     svg_put(p->f, "</text>\n");
 }

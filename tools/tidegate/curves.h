@@ -12,6 +12,7 @@ enum { CURVES_MOST_RUNS = 6 }; /* as many as there are colours that everybody ca
 
 typedef struct curves_run {
     char name[PATH_MAX]; /* its directory */
+    char loss[80];       /* the loss and its unit: "loss (nats per token)", or "loss" where it is not known */
     metrics_table metrics;
 } curves_run;
 

@@ -7,6 +7,7 @@
 #include "options.h"
 #include "output_file.h"
 #include "program.h"
+#include "unicode.h"
 
 typedef struct settings {
     const char *out;
@@ -39,6 +40,28 @@ static bool path_in(char path[PATH_MAX], const char *directory, const char *file
     return (length >= 0 && length < PATH_MAX) || (fail("%.100s: the name is too long", directory), false);
 }
 
+/* The checkpoint says what the loss is a mean over, and its task what it counts: that of a translator, a cross entropy, is
+ * in nats. */
+static void name_loss(curves_run *r)
+{
+    static const char *const files[] = { "last.h5", "last.h5.1", "best.h5" };
+    tg_context *cx = new_context(0, 1);
+    tg_archive *a = NULL;
+    const char *task = "", *unit = "";
+    char path[PATH_MAX], shown[40];
+    for (size_t i = 0; i < sizeof files / sizeof *files && !a; i++)
+        if (path_in(path, r->name, files[i]) && tg_checkpoint_read(cx, path, &a)) a = NULL;
+    snprintf(r->loss, sizeof r->loss, "loss");
+    if (a && tg_archive_get_text(a, "task", &task) == TG_OK && strcmp(task, "translate") == 0)
+        snprintf(r->loss, sizeof r->loss, "loss (nats per token)");
+    else if (a && tg_archive_has(a, "run/unit") && tg_archive_get_text(a, "run/unit", &unit) == TG_OK) {
+        unicode_elide(unit, 24, shown, sizeof shown);
+        snprintf(r->loss, sizeof r->loss, "loss (mean over %s)", shown);
+    }
+    tg_archive_free(a);
+    tg_context_free(cx);
+}
+
 static bool read_run(curves_run *r, const char *directory)
 {
     char path[PATH_MAX];
@@ -47,6 +70,7 @@ static bool read_run(curves_run *r, const char *directory)
     while (n > 1 && directory[n - 1] == '/') n--;
     snprintf(r->name, sizeof r->name, "%.*s", n < PATH_MAX ? (int)n : PATH_MAX, directory);
     if (!path_in(path, r->name, "metrics.csv") || !metrics_table_read(&r->metrics, path)) return false;
+    name_loss(r);
     if (m->cut_off) warn("%s: line %d is cut off: it is left out", path, m->cut_off);
     if (m->not_finite)
         warn("%s: %d values are not finite: they are left out (the first in line %d)", path, m->not_finite,
