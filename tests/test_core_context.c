@@ -82,6 +82,31 @@ START_TEST(every_status_has_a_text)
 }
 END_TEST
 
+START_TEST(number_is_as_short_as_it_reads_back)
+{
+    static const struct {
+        double x;
+        const char *text;
+    } sample[] = { { (double)0.003f, "0.003" },
+                   { 0.003, "0.003" },
+                   { (double)0.1f, "0.1" },
+                   { 0.5, "0.5" },
+                   { 0, "0" },
+                   { -12345678, "-12345678" },
+                   { (double)1e-8f, "1e-08" },
+                   { (double)16777217, "16777217" },
+                   { (double)0.123456789f, "0.12345679" },
+                   { 2.6142766581422094, "2.6142766581422094" } };
+    for (size_t i = 0; i < sizeof sample / sizeof *sample; i++)
+        ck_assert_str_eq(tg_number(sample[i].x).s, sample[i].text);
+    for (int i = 1; i < 1000; i++) {
+        const float x = (float)i * 1.1e-7f;
+        const double y = (double)i * 1.1e-7;
+        ck_assert(strtof(tg_number((double)x).s, NULL) == x && strtod(tg_number(y).s, NULL) == y);
+    }
+}
+END_TEST
+
 START_TEST(threads_are_never_more_than_the_cores)
 {
     tg_context *one = tg_context_new(&(tg_context_config){ .threads = 1 }),
@@ -289,8 +314,8 @@ END_TEST
 TG_TEST_MAIN("core/context", first_error_is_kept_and_later_calls_do_nothing,
              harmless_object_is_never_written_to, note_leaves_the_context_usable_and_hides_no_error,
              tensor_takes_exactly_its_numbers, program_of_the_other_precision_is_refused,
-             every_status_has_a_text, threads_are_never_more_than_the_cores,
-             every_allocation_may_fail_once_and_for_good, arena_keeps_its_blocks_on_reset,
-             work_of_changing_shape_needs_no_more_than_its_largest,
+             every_status_has_a_text, number_is_as_short_as_it_reads_back,
+             threads_are_never_more_than_the_cores, every_allocation_may_fail_once_and_for_good,
+             arena_keeps_its_blocks_on_reset, work_of_changing_shape_needs_no_more_than_its_largest,
              arena_does_without_its_old_peak_in_one_block, rewound_arena_gives_the_same_memory_again,
              sizes_that_overflow_are_out_of_memory)

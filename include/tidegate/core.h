@@ -150,6 +150,13 @@ TG_API double tg_random_uniform(const tg_context *cx, const char *stream, int64_
 /* order[0..n-1]: a permutation of 0..n-1, a function of the seed, the stream and step alone. */
 TG_API void tg_random_permutation(const tg_context *cx, const char *stream, int64_t step, int n, int *order);
 
+/* The shortest decimal text that reads back to x: as a float where x is exactly one, otherwise as a double. So a
+ * setting of 0.003 is 0.003 again, not 0.00300000003. With the decimal point of the locale in use. */
+typedef struct tg_number_text {
+    char s[32];
+} tg_number_text;
+TG_API tg_number_text tg_number(double x);
+
 TG_API const char *tg_version(void);
 
 TG_API tg_context *tg_context_new_for(const tg_context_config *config, size_t real_bytes);

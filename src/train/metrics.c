@@ -1,7 +1,7 @@
 /* train/metrics.c -- metrics.csv: a header, and a row whenever there is something to say.
  *
- * One row a step at most; numbers with nine digits, so that a float comes back as it was, with a
- * decimal point whatever the program's locale.                                                   */
+ * One row a step at most; the rate as short as it reads back the same, all other numbers with nine digits, with
+ * a decimal point whatever the program's locale.                                                       */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -96,7 +96,7 @@ tg_status tg__metrics_write(metrics_log *m, const metrics_row *row)
     if (row->epoch) fprintf(m->file, "%lld", (long long)row->epoch);
     put(m->file, row->has_train, row->train_loss);
     put(m->file, row->has_valid, row->valid_loss);
-    put(m->file, true, row->lr);
+    fprintf(m->file, ",%s", tg_number(row->lr).s);
     put(m->file, row->has_train, row->grad_norm);
     put(m->file, row->has_speed, row->units_per_second);
     put(m->file, true, row->seconds);
