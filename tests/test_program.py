@@ -43,7 +43,6 @@ def wrong_usage_says_so_in_two_lines(folder):
     data = tiny_pairs(folder / "train.tsv")
     train = ["train", "translate", "--train", data, "--out", folder / "run"]
     for arguments, says in [
-            ([], "a command is missing"),
             (["sing"], "there is no command 'sing'"),
             (["--loud"], "there is no option '--loud'"),
             (["train"], "say what to train"),
@@ -68,12 +67,12 @@ def wrong_usage_says_so_in_two_lines(folder):
             ([*train, "--cell", "lstm"], "--cell is one of gru|gru-reset-after, not 'lstm'"),
             ([*train, "--out="], "--out takes a DIR"),
             ([*train, "--merges", "0"], "--merges takes a whole number from 1"),
-            ([*train, "--codes", "c", "--tokenizer", "words"], "--codes FILE is for --tokenizer bpe"),
-            (["resume"], "usage: tidegate resume DIR"),
+            ([*train, "--codes", "c", "--tokenizer", "words"], "--codes does nothing here: it acts only with --tokenizer auto|bpe"),
+            (["resume"], "DIR is missing: usage: tidegate resume DIR"),
             (["resume", "a", "b"], "one argument too many"),
-            (["translate"], "usage: tidegate translate MODEL"),
+            (["translate"], "MODEL is missing: usage: tidegate translate MODEL"),
             (["evaluate", "model"], "--data FILE is missing"),
-            (["verify"], "usage: tidegate verify FILE"),
+            (["verify"], "FILE is missing: usage: tidegate verify FILE"),
             (["doctor", "who"], "one argument too many")]:
         run = fails(*arguments, code=2, says=says)
         expect("--help" in run.err and not run.out, run)
@@ -142,8 +141,8 @@ def pairs_left_out_are_told_with_their_line(folder):
     data = write(folder / "train.tsv", "a b\tc\na b c d\te\nf\tg\th\n" + "a b\tc\n" * 20)
     run = succeeds("train", "translate", "--train", data, "--out", folder / "run", *TINY, "--steps", 1,
                    "--max-length", 3, "--tokenizer", "words")
-    expect("1 pairs longer than 3 tokens are left out (the first in line 2)" in run.err, run)
-    expect("1 lines have more than two columns: only two are read (the first in line 3)" in run.err, run)
+    expect("1 pair longer than 3 tokens is left out (the first in line 2)" in run.err, run)
+    expect("1 line has more than two columns: only two are read (the first in line 3)" in run.err, run)
 
 
 def one_word_is_a_vocabulary(folder):
@@ -192,7 +191,7 @@ def codes_that_cannot_be_read_are_told(folder):
     fails(*train, folder / "nowhere", says="nowhere: cannot be opened: No such file")
     fails(*train, write(folder / "codes", "#version: 0.2\na b\nab\n"), says="line 3 is not two symbols")
     said = succeeds(*train, write(folder / "codes", "o n\n"), "--steps", 1)
-    expect("Tokens are pieces of words, by 1 merges." in said.err, said)
+    expect("Tokens are pieces of words, by 1 merge." in said.err, said)
 
 
 def threads_change_no_bit(folder):
@@ -370,7 +369,7 @@ def bench_times_the_sizes_that_are_asked_for(folder):
     result = succeeds("bench", "--size", "3,2,5,7", "--cell", "gru", "--seconds", "0")
     expect(len(result.out.splitlines()) == 4, result.out)
     for wrong in ("3,2,5", "3,2,5,0", "3,2,5,7,9", "a,b,c,d"):
-        fails("bench", "--size", wrong, says=f"bench: --size {wrong}: it takes T,B,I,H")
+        fails("bench", "--size", wrong, code=2, says=f"bench: --size {wrong}: it takes T,B,I,H")
 
 
 def doctor_tells_how_the_machine_is_used(folder):

@@ -43,7 +43,9 @@ def wrong_decoding_options_are_refused(folder):
     fails("translate", run, "--beam", 0, code=2, says="--beam takes a whole number from 1 to 10000")
     plain = trained(folder, "--attention", "none", name="plain")
     fails("translate", plain, "--attention", folder / "a.svg", stdin=b"1\n", says="a model without attention")
-    fails("translate", plain, "--coverage-penalty", 1, stdin=b"1\n", says="attention")
+    fails("translate", plain, "--coverage-penalty", 1, "--beam", 2, stdin=b"1\n",
+          says="plain: a model without attention: --coverage-penalty")
+    fails("evaluate", plain, "--data", folder / "train.tsv", "--coverage-penalty", 1, "--beam", 2, says="without attention")
     expect(not (folder / "a.svg").exists(), "a file was left behind")
 
 
@@ -130,7 +132,7 @@ def every_kind_of_model_trains_and_translates(folder):
         expect(len(best_of(run, "--beam", 3)) == 2, options)
         succeeds("evaluate", run, "--data", folder / "train.tsv")
     fails("train", "translate", "--train", folder / "train.tsv", "--out", folder / "no", "--input-feeding", "--quiet",
-          says="input feeding belongs to dot and general attention")
+          code=2, says="--input-feeding does nothing here: it acts only with --attention dot|general")
 
 
 def scheduled_sampling_goes_on_to_the_same_bits(folder):

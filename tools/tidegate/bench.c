@@ -33,10 +33,13 @@ static const command bench_command = {
     "Times the training step of a recurrent layer (forward, backward to its inputs, its first state and\n"
     "all weights, and a step of SGD), and steps of one row with the state carried along. Medians.\n"
     "peak: multiply-adds in registers; product: matrices of 1024 x 1024; reading: as many bytes as the "
-    "weights\nhave, by all threads. memory: numbers that the tape took, a unit of a token.",
+    "weights\n"
+    "have, by all threads. memory: numbers that the tape took, a unit of a token.",
     options,
     0,
     0,
+    "  tidegate bench\n"
+    "  tidegate bench --size 50,32,128,256 --cell gru --seconds 2\n",
 };
 
 typedef struct size {
@@ -165,13 +168,21 @@ static bool time_stream(const settings *s, tg_cell cell, int H)
 
 /* ---- the command ---- */
 
+/* "T,B,I,H" */
 static bool read_size(const char *text, size *z)
 {
-    char more;
-    if (sscanf(text, "%d,%d,%d,%d%c", &z->T, &z->B, &z->I, &z->H, &more) == 4 && z->T > 0 && z->B > 0 &&
-        z->I > 0 && z->H > 0)
-        return true;
-    fail("bench: --size %s: it takes T,B,I,H, four whole numbers above 0", text);
+    enum { MOST = 1000000 };
+    int *const part[] = { &z->T, &z->B, &z->I, &z->H };
+    const char *s = text;
+    for (int k = 0; k < 4; k++) {
+        char *end;
+        const long n = *s >= '1' && *s <= '9' ? strtol(s, &end, 10) : 0;
+        if (n < 1 || n > MOST || *end != (k < 3 ? ',' : 0)) break;
+        *part[k] = (int)n;
+        if (k == 3) return true;
+        s = end + 1;
+    }
+    usage_error("bench", "--size %s: it takes T,B,I,H, four whole numbers from 1 to %d", text, MOST);
     return false;
 }
 
@@ -203,7 +214,7 @@ int command_bench(int argc, char *argv[])
     const parsed p = options_parse(&bench_command, argc, argv, &s, none);
     if (p != PARSED) return options_exit(p);
     for (int k = 0; k < s.sizes.n; k++)
-        if (!read_size(s.sizes.text[k], &sizes[k])) return EXIT_FAILED;
+        if (!read_size(s.sizes.text[k], &sizes[k])) return EXIT_USAGE;
 
     tg_context *cx = new_context(0, (int)s.threads);
     const double peak = tg_measure_multiply_adds(cx), product = tg_measure_product(cx, PRODUCT_ROWS);
@@ -212,8 +223,9 @@ int command_bench(int argc, char *argv[])
         tg_context_free(cx);
         return result;
     }
-    printf("%d threads, %s, OpenBLAS %s; peak %.0f Gflop/s, product %.0f Gflop/s\n\n", tg_context_threads(cx),
-           tg_simd_variant(), tg_blas_core(), peak * 1e-9, product * 1e-9);
+    printf("%d thread%s, %s, OpenBLAS %s; peak %.0f Gflop/s, product %.0f Gflop/s\n\n",
+           tg_context_threads(cx), PLURAL(tg_context_threads(cx)), tg_simd_variant(), tg_blas_core(),
+           peak * 1e-9, product * 1e-9);
     tg_context_free(cx);
     const bool done = s.sizes.n ? time_all(&s, sizes, (size_t)s.sizes.n, peak, product)
                                 : time_all(&s, standard_sizes, sizeof standard_sizes / sizeof *standard_sizes,

@@ -1,6 +1,12 @@
 /* tools/tidegate/decoding.c -- see decoding.h. */
 #include "decoding.h"
 
+bool decoding_fits(const decoding_settings *s, const char *model, const tg_translator *tr)
+{
+    if (s->coverage_penalty == 0 || tr->config.attention != TG_ATTENTION_NONE) return true;
+    return fail("%s: a model without attention: --coverage-penalty has nothing to go by", model), false;
+}
+
 tg_decoding_config decoding_config(const decoding_settings *s)
 {
     return (tg_decoding_config){ .beam = (int)s->beam,

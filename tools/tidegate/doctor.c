@@ -7,7 +7,14 @@
 #include "program.h"
 
 static const command doctor_command = {
-    "doctor", "", "Shows versions, processor, OpenBLAS and the speed of a matrix product.", NULL, 0, 0,
+    "doctor",
+    "",
+    "Shows versions, processor, OpenBLAS and the speed of a matrix product.",
+    NULL,
+    0,
+    0,
+    "  tidegate doctor\n"
+    "  OPENBLAS_CORETYPE=Haswell tidegate doctor\n",
 };
 
 /* "model name : Intel(R) ..." of the first processor. */

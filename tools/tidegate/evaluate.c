@@ -15,8 +15,8 @@ typedef struct settings {
 } settings;
 
 static const option options[] = {
-    { "data", OPTION_TEXT, offsetof(settings, data), NULL, 0, 0, "FILE",
-      "source<TAB>target, one pair a line" },
+    { "data", OPTION_TEXT, offsetof(settings, data), NULL, 0, 0, "FILE", "source<TAB>target, one pair a line",
+      OPTION_REQUIRED },
     DECODING_OPTIONS(settings),
     { "threads", OPTION_INTEGER, offsetof(settings, threads), "0", 0, 1024, NULL,
       "at most; 0: the cores there are" },
@@ -37,6 +37,8 @@ static const command evaluate_command = {
     options,
     1,
     1,
+    "  tidegate evaluate run --data test.tsv\n"
+    "  tidegate evaluate run/last.h5 --data test.tsv --beam 5 --tokenize none\n",
 };
 
 /* What evaluate tells of the translations, each against the target of its own line. */
@@ -136,11 +138,12 @@ int command_evaluate(int argc, char *argv[])
     const char *model[2];
     const parsed p = options_parse(&evaluate_command, argc, argv, &given, model);
     if (p != PARSED) return options_exit(p);
-    if (!given.data) return usage_error("evaluate", "evaluate: --data FILE is missing");
 
     tg_translator translator;
     tg_context *cx = new_context(0, (int)given.threads);
-    int result = open_translator(cx, model[0], &translator) ? evaluate(cx, &translator, &given) : EXIT_FAILED;
+    const bool ready =
+        open_translator(cx, model[0], &translator) && decoding_fits(&given.decoding, model[0], &translator);
+    const int result = ready ? evaluate(cx, &translator, &given) : EXIT_FAILED;
     tg_context_free(cx);
     return finish_output(result);
 }

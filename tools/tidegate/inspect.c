@@ -16,6 +16,8 @@ static const command inspect_command = {
     NULL,
     1,
     1,
+    "  tidegate inspect run\n"
+    "  tidegate inspect run/last.h5 | less\n",
 };
 
 enum { NAME_WIDTH = 40, SHAPE_WIDTH = 14, SOME_TEXTS = 12 };
@@ -79,11 +81,20 @@ static void print_texts(const tg_entry *e)
     if (e->dim[0] > SOME_TEXTS) printf(" ...");
 }
 
+/* As it was typed, if that is short; otherwise nine digits. */
+static void print_number(double x)
+{
+    char nine[32];
+    const tg_number_text shortest = tg_number(x);
+    snprintf(nine, sizeof nine, "%.9g", x);
+    printf("%s", strlen(shortest.s) < strlen(nine) ? shortest.s : nine);
+}
+
 static void print_value(const tg_entry *e)
 {
     switch (e->type) {
     case TG_INT64: printf("%lld", (long long)*(const int64_t *)e->data); break;
-    case TG_FLOAT64: printf("%.9g", *(const double *)e->data); break;
+    case TG_FLOAT64: print_number(*(const double *)e->data); break;
     case TG_TEXT: put_printable(e->data); break;
     default: break;
     }

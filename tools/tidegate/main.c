@@ -26,27 +26,77 @@ static const struct entry {
 };
 enum { ENTRIES = sizeof entries / sizeof *entries };
 
-static int print_help(void)
+static void put_line(bool error, const char *line)
 {
-    printf("usage: tidegate COMMAND [arguments]\n\n"
-           "Trains gated recurrent networks, and uses them.\n\ncommands:\n");
-    for (int i = 0; i < ENTRIES; i++) printf("  %-10s  %s\n", entries[i].name, entries[i].help);
-    printf("\n'tidegate COMMAND --help' tells more; 'tidegate --version' the version.\n");
-    return finish_output(EXIT_DONE);
+    if (error)
+        tell("%s", line);
+    else
+        puts(line);
+}
+
+/* The short help, on stdout, or on stderr as part of an error. */
+static void print_help(bool error)
+{
+    static const char *const head[] = { "usage: tidegate COMMAND [arguments]", "",
+                                        "Trains gated recurrent networks, and uses them.", "", "commands:" };
+    static const char *const tail[] = {
+        "", "'tidegate help COMMAND', or 'tidegate COMMAND --help', shows its options and",
+        "examples; 'tidegate --version', or -V, the version."
+    };
+    char line[128];
+    for (size_t i = 0; i < sizeof head / sizeof *head; i++) put_line(error, head[i]);
+    for (int i = 0; i < ENTRIES; i++) {
+        snprintf(line, sizeof line, "  %-10s  %s", entries[i].name, entries[i].help);
+        put_line(error, line);
+    }
+    for (size_t i = 0; i < sizeof tail / sizeof *tail; i++) put_line(error, tail[i]);
+}
+
+static int no_such_command(const char *name)
+{
+    const bool dash = name[0] == '-';
+    nearest near = nearest_to(name, strlen(name));
+    for (int i = 0; i < ENTRIES; i++) nearest_offer(&near, entries[i].name, strlen(entries[i].name));
+    nearest_offer(&near, "--version", strlen("--version"));
+    return usage_error("", "there is no %s '%s'%s", dash ? "option" : "command", name,
+                       nearest_ask(&near, "").s);
+}
+
+static const struct entry *entry_named(const char *name)
+{
+    for (int i = 0; i < ENTRIES; i++)
+        if (strcmp(name, entries[i].name) == 0) return &entries[i];
+    return NULL;
+}
+
+/* "help COMMAND ...": that command is asked. */
+static int help_of(int argc, char *argv[])
+{
+    char *asked[3] = { NULL };
+    int n = 0;
+    const struct entry *e = entry_named(argv[0]);
+    if (!e) return no_such_command(argv[0]);
+    if (argc > 2) return usage_error("help", "one argument too many: '%s'", argv[2]);
+    if (argc == 2) asked[n++] = argv[1]; /* "help train translate" */
+    asked[n++] = (char[]){ "--help" };
+    return e->run(n, asked);
 }
 
 static int dispatch(int argc, char *argv[])
 {
     const char *name = argv[1];
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
-        return print_help();
-    if (strcmp(name, "--version") == 0) {
+    const bool help = strcmp(name, "help") == 0;
+    if (help && argc > 2) return help_of(argc - 2, argv + 2);
+    if (help || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help(false);
+        return finish_output(EXIT_DONE);
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
         printf("tidegate %s\n", tg_version());
         return finish_output(EXIT_DONE);
     }
-    for (int i = 0; i < ENTRIES; i++)
-        if (strcmp(name, entries[i].name) == 0) return entries[i].run(argc - 2, argv + 2);
-    return usage_error("", "there is no %s '%s'", name[0] == '-' ? "option" : "command", name);
+    const struct entry *e = entry_named(name);
+    return e ? e->run(argc - 2, argv + 2) : no_such_command(name);
 }
 
 /* A standard stream that was closed must not become the number of the next file that is opened, or an
@@ -64,6 +114,7 @@ int main(int argc, char *argv[])
     /* a closed pipe or a full quota is an error like any other: it must not kill in mid-save */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    if (argc < 2) return usage_error("", "a command is missing");
-    return dispatch(argc, argv);
+    if (argc > 1) return dispatch(argc, argv);
+    print_help(true);
+    return EXIT_USAGE;
 }

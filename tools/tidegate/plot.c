@@ -31,6 +31,8 @@ static const command plot_command = {
     options,
     1,
     CURVES_MOST_RUNS,
+    "  tidegate plot run\n"
+    "  tidegate plot run run2 --out both.svg --scale log\n",
 };
 
 /* "<directory>/<file>"; false: too long, which was said. */
@@ -104,10 +106,9 @@ int command_plot(int argc, char *argv[])
     const parsed p = options_parse(&plot_command, argc, argv, &given, directory);
     if (p != PARSED) return options_exit(p);
     if (given.out && !ends_in(given.out, ".svg"))
-        return usage_error("plot", "plot: --out takes a name that ends in .svg, not '%s'", given.out);
+        return usage_error("plot", "--out takes a name that ends in .svg, not '%s'", given.out);
     if (directory[1] && !given.out)
-        return usage_error("plot",
-                           "plot: --out FILE is missing: of several runs, none is the one to put it in");
+        return usage_error("plot", "--out FILE is missing: of several runs, none is the one to put it in");
 
     curves_run run[CURVES_MOST_RUNS] = { 0 };
     int runs = 0, result = EXIT_DONE;

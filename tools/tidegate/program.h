@@ -41,6 +41,8 @@ void warn(const char *format, ...) TG_PRINTF(1, 2);
 void tell(const char *format, ...) TG_PRINTF(1, 2);
 /* "> ": asks for a line. */
 void ask(void);
+/* "1 pair", "2 pairs": what stands behind the word. */
+#define PLURAL(n) ((n) == 1 ? "" : "s")
 /* Writes what stdout still holds -> result, or EXIT_FAILED if that, or an earlier write, failed. */
 int finish_output(int result);
 /* Text from outside on stdout: as it is to a file or a pipe, printable on a terminal. */

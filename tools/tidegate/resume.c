@@ -21,16 +21,31 @@ static const option options[] = {
     { NULL },
 };
 
+/* Every option that --set may change, from the table. */
+static void print_settable(void)
+{
+    char names[1024] = "";
+    size_t n = 0;
+    for (const option *o = training_options; o->name && n < sizeof names; o++)
+        if (o->marks & OPTION_SETTABLE) n += (size_t)snprintf(names + n, sizeof names - n, " %s", o->name);
+    printf("\noptions of 'train' that --set may change:\n  ");
+    help_put(names, 2, 2);
+    printf("\n");
+    help_put("The others belong to the model, or to the order of the data, and stay as they were when the "
+             "run began.",
+             0, 0);
+}
+
 static const command resume_command = {
     "resume",
     "DIR [options]",
-    "Goes on with the run in DIR from its last checkpoint, to the same bits as if it had\n"
-    "not been stopped. These options of the run may be changed with --set: epochs steps\n"
-    "lr schedule warmup clip label-smoothing patience threads log-every valid-every\n"
-    "checkpoint-every. The rest belongs to the model, or to the order of the data.",
+    "Goes on with the run in DIR from its last checkpoint, to the same bits as if it had not been stopped.",
     options,
     1,
     1,
+    "  tidegate resume run\n"
+    "  tidegate resume run --set epochs=40 --set lr=0.001\n",
+    print_settable,
 };
 
 /* DIR/last.h5, or the one before it where that is missing or damaged: what the driver does, too. */
@@ -45,31 +60,74 @@ static tg_status read_last(tg_context *cx, const char *directory, tg_archive **a
     return tg_checkpoint_read(cx, path, a) ? tg_context_note(cx, s, "%s", why) : TG_OK;
 }
 
-/* One --set NAME=VALUE; says old and new. */
-static int change(training_settings *values, const char *set)
+/* Sets what one --set NAME=VALUE says; *which: the option. */
+static int set_one(training_settings *values, const char *set, const option **which)
 {
-    char old[128], new[128], why[512];
+    char why[512];
     const char *equals = strchr(set, '=');
-    const option *o = equals ? option_find(training_options, set, (size_t)(equals - set)) : NULL;
+    const size_t bytes = equals ? (size_t)(equals - set) : 0;
+    const option *o = *which = option_find(training_options, set, bytes);
+    nearest near = nearest_to(set, bytes);
     if (!equals) return usage_error("resume", "--set takes NAME=VALUE, not '%s'", set);
-    if (!o) return usage_error("resume", "--set: a run has no option '%.*s'", (int)(equals - set), set);
-    if (!(o->keep & OPTION_SETTABLE))
+    if (!o) nearest_offer_options(&near, training_options);
+    if (!o)
+        return usage_error("resume", "--set: a run has no option '%.*s'%s", (int)bytes, set,
+                           nearest_ask(&near, "").s);
+    if (!(o->marks & OPTION_SETTABLE))
         return usage_error("resume", "--set: %s was settled when the run began", o->name);
-    option_text(o, values, old, sizeof old);
-    if (!option_set(o, values, equals + 1, why, sizeof why)) return usage_error("resume", "%s", why);
-    option_text(o, values, new, sizeof new);
-    if (!values->quiet) tell("%s: %s, was %s", o->name, new, old);
-    return EXIT_DONE;
+    return option_set(o, values, equals + 1, why, sizeof why) ? EXIT_DONE : usage_error("resume", "%s", why);
+}
+
+/* What is wrong with a --set whatever the run is like, before the checkpoint is read. */
+static int check_sets(const option_list *set)
+{
+    static training_settings scratch;
+    const option *o;
+    int code = EXIT_DONE;
+    for (int i = 0; i < set->n && !code; i++) code = set_one(&scratch, set->text[i], &o);
+    return code;
+}
+
+/* What --set makes of the run's settings; says old and new. */
+static int change(training_settings *values, const option_list *set)
+{
+    const training_settings was = *values;
+    const option *o[OPTION_LIST_MOST];
+    char old[128], new[128], why[512];
+    int code = EXIT_DONE;
+    for (int i = 0; i < set->n && !code; i++) code = set_one(values, set->text[i], &o[i]);
+    for (int i = 0; i < set->n && !code; i++)
+        if (!option_acts(training_options, o[i], values, why, sizeof why))
+            code = usage_error("resume", "%s", why);
+    if (!code && !training_settings_fit(values, why, sizeof why)) code = usage_error("resume", "%s", why);
+    if (!code && values->optimizer == OPTIMIZER_RMSPROP && (was.momentum == 0) != (values->momentum == 0))
+        code = usage_error("resume", "--set momentum: rmsprop began %s momentum, and cannot go on %s it",
+                           was.momentum == 0 ? "without" : "with", was.momentum == 0 ? "with" : "without");
+    for (int i = 0; i < set->n && !code && !values->quiet; i++) {
+        option_text(o[i], &was, old, sizeof old);
+        option_text(o[i], values, new, sizeof new);
+        tell("%s: %s, was %s", o[i]->name, new, old);
+    }
+    return code;
+}
+
+/* Where the data of a role were when the checkpoint was made; NULL: nowhere, which is fine. False: the reason was
+ * said. */
+static bool path_then(const char *directory, const char *role, const tg_archive *a, const char **path)
+{
+    char entry[64];
+    snprintf(entry, sizeof entry, "data/%s/path", role);
+    *path = NULL;
+    return !tg_archive_has(a, entry) || !tg_archive_get_text(a, entry, path) ||
+           (fail("%s: %s is not a text", directory, entry), false);
 }
 
 /* Reads the data of one role: from `given` if told so, or else from where it was, if it is the same. */
 static bool read_data(training *t, data_file *f, const char *role, const char *given, const tg_archive *a)
 {
-    char entry[64], why[8192];
+    char why[8192];
     const char *path = given;
-    snprintf(entry, sizeof entry, "data/%s/path", role);
-    if (!given && tg_archive_has(a, entry) && tg_archive_get_text(a, entry, &path))
-        return fail("%s: %s is not a text", t->settings.out, entry), false;
+    if (!given && !path_then(t->settings.out, role, a, &path)) return false;
     if (!training_read(t, f, role, path)) return false;
     return given || !path || data_same(f, a, why, sizeof why) || (fail("%s", why), false);
 }
@@ -95,14 +153,13 @@ static int settle(training *t, const resume_settings *given, tg_context *reader,
         return fail("%s: a run of task '%s': only 'translate' can be resumed here", directory, task);
     if (options_get(training_options, o, a))
         return fail("%s: the options that the checkpoint holds cannot be read", directory);
+    if (!o->epochs && !o->steps) o->epochs = STANDARD_EPOCHS; /* as files of 0.1.0 say it */
     o->out = directory;
     o->quiet = given->quiet;
     o->force = false;
-    for (int i = 0; i < given->set.n; i++) {
-        const int code = change(o, given->set.text[i]);
-        if (code) return code;
-    }
-    return EXIT_DONE;
+    o->valid = given->valid;
+    if (!o->valid && !path_then(directory, "valid", a, &o->valid)) return EXIT_FAILED;
+    return change(o, &given->set);
 }
 
 int command_resume(int argc, char *argv[])
@@ -112,6 +169,8 @@ int command_resume(int argc, char *argv[])
     const char *directory[2];
     const parsed p = options_parse(&resume_command, argc, argv, &given, directory);
     if (p != PARSED) return options_exit(p);
+    const int wrong = check_sets(&given.set);
+    if (wrong) return wrong;
 
     tg_context *reader = new_context(0, 1); /* the run's own has the seed that the checkpoint tells */
     tg_archive *a = NULL;

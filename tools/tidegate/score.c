@@ -17,7 +17,7 @@ typedef struct settings {
 
 static const option options[] = {
     { "reference", OPTION_LIST, offsetof(settings, references), NULL, 0, 0, "FILE",
-      "the right translations, one a line; several times: all of them are right" },
+      "the right translations, one a line; several times: all of them are right", OPTION_REQUIRED },
     { "tokenize", OPTION_CHOICE, offsetof(settings, tokenize), "13a", 0, 0, SCORES_TOKENIZERS,
       "BLEU's tokens: 13a sets punctuation apart, none takes words as they are" },
     { "lowercase", OPTION_FLAG, offsetof(settings, lowercase), NULL, 0, 0, NULL,
@@ -35,6 +35,8 @@ static const command score_command = {
     options,
     0,
     1,
+    "  tidegate score --reference right.txt translations.txt\n"
+    "  tidegate translate run lines.txt | tidegate score --reference right.txt --json\n",
 };
 
 /* ---- files side by side ---- */
@@ -187,7 +189,6 @@ int command_score(int argc, char *argv[])
     const char *hypotheses[2];
     const parsed p = options_parse(&score_command, argc, argv, &given, hypotheses);
     if (p != PARSED) return options_exit(p);
-    if (!given.references.n) return usage_error("score", "score: --reference FILE is missing");
     const bool from_file = hypotheses[0] && strcmp(hypotheses[0], "-") != 0;
     return score(&given, from_file ? hypotheses[0] : NULL);
 }

@@ -6,7 +6,14 @@
 #include "program.h"
 
 static const command verify_command = {
-    "verify", "FILE", "Is the checkpoint whole: is its seal unbroken, and its content readable?", NULL, 1, 1,
+    "verify",
+    "FILE",
+    "Is the checkpoint whole: is its seal unbroken, and its content readable?",
+    NULL,
+    1,
+    1,
+    "  tidegate verify run/last.h5\n"
+    "  tidegate verify run/best.h5 && cp run/best.h5 model.h5\n",
 };
 static const command seal_command = {
     "seal",
@@ -15,6 +22,8 @@ static const command seal_command = {
     NULL,
     1,
     1,
+    "  tidegate seal run/best.h5\n"
+    "  h5repack run/best.h5 edited.h5 && tidegate seal edited.h5\n",
 };
 
 /* Runs work on the file, and says that all is well in one line. */

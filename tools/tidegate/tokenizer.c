@@ -88,7 +88,9 @@ static bool give_codes(tg_tokenizer *k, tg_context *cx, const training_settings 
     if (o->codes && tg_tokenizer_read(k, o->codes)) return fail_context(cx), false;
     if (!o->codes && !learn(k, o)) return false;
     if (!tg_context_ok(cx)) return fail_context(cx), false;
-    if (!o->quiet) tell("Tokens are pieces of words, by %d merges.", tg_tokenizer_merges(k));
+    if (!o->quiet)
+        tell("Tokens are pieces of words, by %d merge%s.", tg_tokenizer_merges(k),
+             PLURAL(tg_tokenizer_merges(k)));
     return true;
 }
 

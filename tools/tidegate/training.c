@@ -7,122 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STANDARD_EPOCHS = 10 };
-static const double adam_rate = 3e-3; /* Adam's and AdamW's, when --lr is not given */
-
-static const char *const optimizer_names[] = { "adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop" };
-
-#define AT(field) offsetof(training_settings, field)
-#define MODEL     OPTION_KEPT                     /* settled when the run begins */
-#define RUN       (OPTION_KEPT | OPTION_SETTABLE) /* resume --set may change it */
-
-/* clang-format off */
-const option training_options[] = {
-    { "train", OPTION_TEXT, AT(train), NULL, 0, 0, "FILE", "learn from these: source<TAB>target, UTF-8, one pair a line" },
-    { "valid", OPTION_TEXT, AT(valid), NULL, 0, 0, "FILE", "watch the loss on these; best.h5 is the best by it" },
-    { "out", OPTION_TEXT, AT(out), NULL, 0, 0, "DIR", "for last.h5, last.h5.1, best.h5 and metrics.csv" },
-    { "force", OPTION_FLAG, AT(force), NULL, 0, 0, NULL, "begin anew in a DIR that has a run" },
-
-    { "preset", OPTION_CHOICE, AT(preset), "none", 0, 0, "none|small|base|large",
-      "defaults for about 10, 30 or 200 thousand pairs of\nreal text, see docs/translation.md" },
-    { "tokenizer", OPTION_CHOICE, AT(tokenizer), "auto", 0, 0, "auto|words|chars|bpe|spaces",
-      "what a token is: a word or sign, a character, a piece of a\nword (byte-pair encoding), what spaces separate. auto:\n"
-      "chars where more than a third of the words of new text\nwould be unknown, or else words", MODEL },
-    { "lowercase", OPTION_FLAG, AT(lowercase), NULL, 0, 0, NULL, "learn and write lower case only", MODEL },
-    { "merges", OPTION_INTEGER, AT(merges), "8000", 1, 1e7, NULL, "of bpe: pairs of pieces that are merged, at most", MODEL },
-    { "codes", OPTION_TEXT, AT(codes), NULL, 0, 0, "FILE", "bpe by these codes of subword-nmt's, not by learnt ones", MODEL },
-    { "joint-vocabulary", OPTION_FLAG, AT(joint_vocabulary), NULL, 0, 0, NULL, "one vocabulary for both sides", MODEL },
-    { "min-frequency", OPTION_INTEGER, AT(min_frequency), "1", 1, 1e9, NULL, "tokens seen less often become <unk>", MODEL },
-    { "max-length", OPTION_INTEGER, AT(max_length), "100", 1, 1e6, NULL, "longer pairs are left out (tokens)", MODEL },
-    { "embed", OPTION_INTEGER, AT(embed), "128", 1, 65536, NULL, "size of a token's vector", MODEL },
-    { "hidden", OPTION_INTEGER, AT(hidden), "256", 1, 65536, NULL, "size of the state", MODEL },
-    { "layers", OPTION_INTEGER, AT(layers), "1", 1, 64, NULL, "recurrent layers, of encoder and decoder each", MODEL },
-    { "cell", OPTION_CHOICE, AT(cell), "gru", 0, 0, "gru|gru-reset-after",
-      "where the reset gate acts: before the product (Cho et al.\n2014), or after it (cuDNN, PyTorch, Keras)", MODEL },
-    { "bidirectional", OPTION_FLAG, AT(bidirectional), "yes", 0, 0, NULL,
-      "the encoder reads in both directions", MODEL },
-    { "attention", OPTION_CHOICE, AT(attention), "additive", 0, 0, "none|additive|dot|general",
-      "how the decoder looks at the source: not (Cho et al. 2014),\nadditive (Bahdanau et al. 2015), dot or general (Luong et\nal. 2015)", MODEL },
-    { "input-feeding", OPTION_FLAG, AT(input_feeding), NULL, 0, 0, NULL,
-      "dot and general: tell the next step what was seen", MODEL },
-    { "coverage", OPTION_FLAG, AT(coverage), NULL, 0, 0, NULL, "attention knows what it looked at before", MODEL },
-    { "readout", OPTION_INTEGER, AT(readout), "0", -1, 65536, NULL,
-      "size of the layer before the output; 0: that of the\nembedding; -1: no such layer", MODEL },
-    { "tie", OPTION_CHOICE, AT(tie), "none", 0, 0, "none|target|all",
-      "target: the output's weights are the target embedding;\nall: and so is the source embedding (one vocabulary)", MODEL },
-    { "dropout", OPTION_NUMBER, AT(dropout), "0.3", 0, 0.99, NULL, "share of values zeroed while learning", MODEL },
-
-    { "epochs", OPTION_INTEGER, AT(epochs), NULL, 0, 1e9, NULL,
-      "passes over the data (default 10, or no limit with\n--steps)", RUN },
-    { "steps", OPTION_INTEGER, AT(steps), "0", 0, 1e15, NULL, "stop after so many steps in all; 0: no limit", RUN },
-    { "batch", OPTION_INTEGER, AT(batch), "32", 1, 65536, NULL, "pairs a step", MODEL },
-    { "optimizer", OPTION_CHOICE, AT(optimizer), "adam", 0, 0, "adam|adamw|sgd|momentum|nesterov|rmsprop",
-      "how a gradient becomes a step", MODEL },
-    { "lr", OPTION_NUMBER, AT(lr), "0", 0, 1000, NULL,
-      "learning rate; 0: the optimizer's own (adam and adamw\n0.003, the others 0.01)", RUN },
-    { "schedule", OPTION_CHOICE, AT(schedule), "cosine", 0, 0, "constant|step|exponential|cosine|inverse-sqrt|plateau",
-      "of the learning rate, over the whole run", RUN },
-    { "warmup", OPTION_INTEGER, AT(warmup), "0", 0, 1e9, NULL, "steps in which the rate rises to its full height", RUN },
-    { "clip", OPTION_NUMBER, AT(clip), "1", 0, 1e9, NULL, "limit of the gradient's norm; 0: none", RUN },
-    { "weight-decay", OPTION_NUMBER, AT(weight_decay), "0", 0, 1000, NULL, "0: the optimizer's own (adamw 0.01, others none)", MODEL },
-    { "label-smoothing", OPTION_NUMBER, AT(label_smoothing), "0", 0, 0.99, NULL, "share of probability given to all tokens alike", RUN },
-    { "sampling", OPTION_CHOICE, AT(sampling), "none", 0, 0, "none|constant|linear|exponential|inverse-sigmoid",
-      "scheduled sampling: how the share of words that the decoder\nreads from itself, not from the data, grows", RUN },
-    { "sampling-rate", OPTION_NUMBER, AT(sampling_rate), "0.25", 0, 1, NULL, "that share at the end of the run", RUN },
-    { "patience", OPTION_INTEGER, AT(patience), "0", 0, 1e9, NULL,
-      "stop after so many validations without a better loss;\n0: never", RUN },
-    { "seed", OPTION_INTEGER, AT(seed), "1", 0, 9007199254740992, NULL, "of all random numbers", MODEL },
-    { "threads", OPTION_INTEGER, AT(threads), "0", 0, 1024, NULL, "at most; 0: the cores there are. Changes no result", RUN },
-
-    { "log-every", OPTION_INTEGER, AT(log_every), "10", 1, 1e9, NULL, "steps between rows of metrics.csv", RUN },
-    { "valid-every", OPTION_INTEGER, AT(valid_every), "0", 0, 1e9, NULL, "steps between validations; 0: once an epoch", RUN },
-    { "checkpoint-every", OPTION_INTEGER, AT(checkpoint_every), "0", 0, 1e9, NULL, "steps between saves; 0: once an epoch", RUN },
-    { "quiet", OPTION_FLAG, AT(quiet), NULL, 0, 0, NULL, "say nothing but warnings and errors" },
-    { NULL },
-};
-/* clang-format on */
-
-/* ---- presets ---- */
-
-/* What is not named here is as without a preset. Each was found by measurement: docs/translation.md. */
-static const struct preset_value {
-    const char *name, *small, *base, *large;
-} preset_values[] = {
-    { "embed", "256", "256", "384" },    { "hidden", "256", "320", "512" },
-    { "layers", "1", "1", "1" },         { "tie", "target", "target", "target" },
-    { "dropout", "0.5", "0.4", "0.2" },  { "label-smoothing", "0.1", "0.1", "0.1" },
-    { "min-frequency", "1", "2", "2" },  { "batch", "64", "64", "64" },
-    { "lr", "0.001", "0.001", "0.001" }, { "warmup", "200", "400", "1000" },
-    { "epochs", "30", "30", "10" },
-};
-
-const option *training_options_of(int preset)
-{
-    static option table[64];
-    size_t n = 0;
-    do table[n] = training_options[n];
-    while (training_options[n++].name);
-    for (size_t i = 0; preset && i < sizeof preset_values / sizeof *preset_values; i++) {
-        const struct preset_value *p = &preset_values[i];
-        const char *const value[] = { p->small, p->base, p->large };
-        option *o = table + (option_find(table, p->name, strlen(p->name)) - table);
-        o->standard = value[preset - 1];
-    }
-    return table;
-}
-
 /* ---- data ---- */
 
-static void tell_left_out(const data_file *f, int64_t count, int64_t first, const char *what)
+static void tell_left_out(const data_file *f, int64_t count, int64_t first, const char *one, const char *many)
 {
-    if (count > 0) warn("%s: %" PRId64 " %s (the first in line %" PRId64 ")", f->path, count, what, first);
+    if (count > 0)
+        warn("%s: %" PRId64 " %s (the first in line %" PRId64 ")", f->path, count, count == 1 ? one : many,
+             first);
 }
 
 bool training_read(training *t, data_file *f, const char *role, const char *path)
 {
     const training_settings *o = &t->settings;
     const tg_pairs_config config = { t->source_tokenizer, (int)o->max_length, t->target_tokenizer };
-    char longer[80], *absolute;
+    char longer[80], all_longer[80], *absolute;
     f->role = role;
     f->path[0] = 0;
     if (!path) return true;
@@ -134,14 +32,17 @@ bool training_read(training *t, data_file *f, const char *role, const char *path
     }
     strcpy(f->path, absolute);
     free(absolute);
-    if (!o->quiet) tell("%s: %" PRId64 " pairs", path, f->info.pairs);
-    snprintf(longer, sizeof longer, "pairs longer than %" PRId64 " tokens are left out", o->max_length);
-    tell_left_out(f, f->info.too_long, f->info.first_too_long, longer);
+    if (!o->quiet) tell("%s: %" PRId64 " pair%s", path, f->info.pairs, PLURAL(f->info.pairs));
+    snprintf(longer, sizeof longer, "pair longer than %" PRId64 " tokens is left out", o->max_length);
+    snprintf(all_longer, sizeof all_longer, "pairs longer than %" PRId64 " tokens are left out",
+             o->max_length);
+    tell_left_out(f, f->info.too_long, f->info.first_too_long, longer, all_longer);
     tell_left_out(f, f->info.extra_columns, f->info.first_extra_column,
+                  "line has more than two columns: only two are read",
                   "lines have more than two columns: only two are read");
     if (!o->quiet && f->info.repeated_sources)
-        tell("%s: %" PRId64 " sources came before (the first in line %" PRId64 "); all pairs are kept", path,
-             f->info.repeated_sources, f->info.first_repeated);
+        tell("%s: %" PRId64 " source%s came before (the first in line %" PRId64 "); all pairs are kept", path,
+             f->info.repeated_sources, PLURAL(f->info.repeated_sources), f->info.first_repeated);
     return true;
 }
 
@@ -244,42 +145,97 @@ static tg_status save_beside(void *user, tg_archive *a)
 
 static void tell_model(const training *t)
 {
-    tell("%d source and %d target tokens, %zu parameters, %" PRId64 " batches an epoch, %d thread%s",
+    const int64_t batches = batches_in_epoch((void *)(uintptr_t)t, 0);
+    tell("%d source and %d target tokens, %zu parameters, %" PRId64 " batch%s an epoch, %d thread%s",
          tg_vocabulary_size(t->translator.source), tg_vocabulary_size(t->translator.target),
-         tg_params_size(t->translator.params), batches_in_epoch((void *)(uintptr_t)t, 0),
-         tg_context_threads(t->cx), tg_context_threads(t->cx) == 1 ? "" : "s");
+         tg_params_size(t->translator.params), batches, batches == 1 ? "" : "es", tg_context_threads(t->cx),
+         PLURAL(tg_context_threads(t->cx)));
     if (tg_blas_advice()) warn("%s", tg_blas_advice());
+}
+
+/* How to go on from here. */
+static void tell_command(const training *t, const tg_training_result *result)
+{
+    const training_settings *o = &t->settings;
+    const char *directory = o->out;
+    tell("The model is %s/%s: 'tidegate translate %s' uses it.", directory,
+         result->progress.validated ? "best.h5" : "last.h5", directory);
+    if (result->reason == TG_STOP_PATIENCE)
+        tell("'tidegate resume %s --set patience=%" PRId64 "' waits longer.", directory, 2 * o->patience);
+    else if (o->steps && result->progress.step >= o->steps)
+        tell("'tidegate resume %s --set steps=%" PRId64 "' trains on.", directory, 2 * o->steps);
+    else
+        tell("'tidegate resume %s --set epochs=%" PRId64 "' trains on.", directory, 2 * o->epochs);
 }
 
 static int exit_code(const training *t, tg_status s, const tg_training_result *result)
 {
+    const char *directory = t->settings.out;
     if (s == TG_ERR_INTERRUPTED) {
         fail("interrupted: signal %d at step %" PRId64 "; 'tidegate resume %s' goes on", result->signal,
-             result->progress.step, t->settings.out);
+             result->progress.step, directory);
         return 128 + result->signal;
     }
+    if (s && result->reason == TG_STOP_NOT_FINITE)
+        return fail("%s; 'tidegate resume %s --set lr=%g' goes on from the last checkpoint with a lower rate",
+                    tg_context_message(t->cx), directory, training_rate(&t->settings) / 4);
+    if (s && result->progress.step)
+        return fail("%s; 'tidegate resume %s' goes on from the last checkpoint", tg_context_message(t->cx),
+                    directory);
     if (s) return fail_context(t->cx);
-    if (!t->settings.quiet)
-        tell("The model is %s/%s; 'tidegate translate %s' uses it.", t->settings.out,
-             result->progress.validated ? "best.h5" : "last.h5", t->settings.out);
+    if (!t->settings.quiet) tell_command(t, result);
     return EXIT_DONE;
+}
+
+/* In a config 0 means the default, where it is not what the option means by it. */
+static tg_real exactly(double x) { return x == 0 ? TG_ZERO : (tg_real)x; }
+
+static tg_optimizer *new_optimizer(const training *t)
+{
+    const training_settings *o = &t->settings;
+    tg_params *ps = t->translator.params;
+    const double momentum = o->momentum != 0 || o->optimizer == OPTIMIZER_RMSPROP ? o->momentum : 0.9;
+    const tg_adam_config adam = { .lr = (tg_real)training_rate(o),
+                                  .beta1 = exactly(o->beta1),
+                                  .beta2 = exactly(o->beta2),
+                                  .epsilon = (tg_real)o->epsilon,
+                                  .weight_decay = (tg_real)o->weight_decay };
+    const tg_rmsprop_config rmsprop = { .lr = adam.lr,
+                                        .alpha = exactly(o->rmsprop_alpha),
+                                        .epsilon = adam.epsilon,
+                                        .momentum = (tg_real)momentum,
+                                        .weight_decay = adam.weight_decay };
+    const tg_sgd_config sgd = { .lr = adam.lr,
+                                .momentum = o->optimizer == OPTIMIZER_SGD ? 0 : (tg_real)momentum,
+                                .dampening = (tg_real)o->dampening,
+                                .weight_decay = adam.weight_decay,
+                                .nesterov = o->optimizer == OPTIMIZER_NESTEROV };
+    switch (o->optimizer) {
+    case OPTIMIZER_ADAM: return tg_adam_new(ps, &adam);
+    case OPTIMIZER_ADAMW: return tg_adamw_new(ps, &adam);
+    case OPTIMIZER_RMSPROP: return tg_rmsprop_new(ps, &rmsprop);
+    default: return tg_sgd_new(ps, &sgd);
+    }
 }
 
 int training_run(training *t, bool resume)
 {
     const training_settings *o = &t->settings;
     tg_context *cx = t->cx;
-    const char *name = optimizer_names[o->optimizer];
-    const double lr = o->lr == 0 && strncmp(name, "adam", 4) == 0 ? adam_rate : o->lr;
 
     t->train.batches = tg_batches_new(cx, t->train.pairs, t->translator.source, t->translator.target,
                                       &(tg_batches_config){ .batch = (int)o->batch });
     if (t->valid.pairs)
         t->valid.batches = tg_batches_new(cx, t->valid.pairs, t->translator.source, t->translator.target,
                                           &(tg_batches_config){ .batch = (int)o->batch, .in_order = true });
-    tg_optimizer *optimizer =
-        tg_optimizer_new(t->translator.params, name, (tg_real)lr, (tg_real)o->weight_decay);
-    tg_schedule schedule = { .kind = (tg_schedule_kind)o->schedule, .lr = (tg_real)lr, .warmup = o->warmup };
+    tg_optimizer *optimizer = new_optimizer(t);
+    tg_schedule schedule = { .kind = (tg_schedule_kind)o->schedule,
+                             .lr = (tg_real)training_rate(o),
+                             .warmup = o->warmup,
+                             .period = o->period,
+                             .gamma = (tg_real)o->gamma,
+                             .min = (tg_real)o->min_lr,
+                             .patience = (int)o->schedule_patience };
     if (!tg_context_ok(cx)) return fail_context(cx);
     if (!o->quiet) tell_model(t);
 
@@ -298,7 +254,7 @@ int training_run(training *t, bool resume)
             .directory = o->out,
             .resume = resume,
             .force = o->force,
-            .epochs = o->epochs || o->steps ? o->epochs : STANDARD_EPOCHS,
+            .epochs = o->epochs,
             .steps = o->steps,
             .clip_norm = (tg_real)o->clip,
             .log_every = o->log_every,

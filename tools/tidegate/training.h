@@ -8,6 +8,18 @@
 /* order of --tokenizer's choices */
 enum { TOKENIZER_AUTO, TOKENIZER_WORDS, TOKENIZER_CHARACTERS, TOKENIZER_BPE, TOKENIZER_SPACES };
 
+/* order of --optimizer's choices */
+enum {
+    OPTIMIZER_ADAM,
+    OPTIMIZER_ADAMW,
+    OPTIMIZER_SGD,
+    OPTIMIZER_MOMENTUM,
+    OPTIMIZER_NESTEROV,
+    OPTIMIZER_RMSPROP
+};
+
+enum { STANDARD_EPOCHS = 10, EPOCHS_NOT_GIVEN = -1 };
+
 /* See training_options for what each means, its range and default. */
 typedef struct training_settings {
     const char *train, *valid, *out;
@@ -26,9 +38,11 @@ typedef struct training_settings {
     int sampling; /* a tg_sampling_schedule */
     double sampling_rate;
     int64_t epochs, steps, batch;
-    int optimizer, schedule;
+    int optimizer, schedule; /* schedule: a tg_schedule_kind */
     double lr, clip, weight_decay;
-    int64_t warmup, patience;
+    double momentum, dampening, beta1, beta2, rmsprop_alpha, epsilon;
+    double gamma, min_lr;
+    int64_t warmup, period, schedule_patience, patience;
     int64_t seed, threads;
     int64_t log_every, valid_every, checkpoint_every;
     bool quiet, force;
@@ -38,6 +52,15 @@ extern const option training_options[];
 
 /* The table with the defaults of a preset, by its place in --preset's choices; 0 is "none". */
 const option *training_options_of(int preset);
+/* The presets as a table, for the help. */
+void training_print_presets(void);
+/* The run's preset and its values, on stderr, unless there is none or the run is quiet. */
+void training_tell_preset(const training_settings *s);
+
+/* The learning rate that is meant. */
+double training_rate(const training_settings *s);
+/* Do the settings contradict each other? Then false, and the sentence, in terms of options, in why. */
+bool training_settings_fit(const training_settings *s, char *why, size_t bytes);
 
 typedef struct data_file {
     const char *role; /* "train" or "valid": its name in the checkpoint */

@@ -24,8 +24,9 @@ typedef struct settings {
 static const option options[] = {
     DECODING_OPTIONS(settings),
     { "nbest", OPTION_INTEGER, offsetof(settings, nbest), "1", 1, 10000, NULL,
-      "more than 1: so many translations of each line, best first,\nas line<TAB>score<TAB>translation; at "
-      "most the beam" },
+      "more than 1: so many translations of each line, best first, as line<TAB>score<TAB>translation; at "
+      "most "
+      "--beam" },
     { "attention", OPTION_TEXT, offsetof(settings, attention), NULL, 0, 0, "FILE",
       "write where the model looked for each word, to a picture\n(.svg), HDF5 (.h5) or tables (.txt)" },
     { "threads", OPTION_INTEGER, offsetof(settings, threads), "0", 0, 1024, NULL,
@@ -42,6 +43,8 @@ static const command translate_command = {
     options,
     1,
     2,
+    "  tidegate translate run sentences.txt --beam 5\n"
+    "  echo 'who will write books ?' | tidegate translate run --attention look.svg\n",
 };
 
 typedef struct job {
@@ -167,6 +170,7 @@ static bool is_input(const char *attention, const char *input)
 static int translate(job *j, const settings *given, const char *model)
 {
     if (!open_translator(j->cx, model, j->translator)) return EXIT_FAILED;
+    if (!decoding_fits(&given->decoding, model, j->translator)) return EXIT_FAILED;
     if (given->attention && j->translator->config.attention == TG_ATTENTION_NONE)
         return fail("%s: a model without attention: there is nothing to write to %s", model,
                     given->attention);
@@ -184,7 +188,7 @@ int command_translate(int argc, char *argv[])
     const parsed p = options_parse(&translate_command, argc, argv, &given, name);
     if (p != PARSED) return options_exit(p);
     if (given.nbest > given.decoding.beam)
-        return usage_error("translate", "--nbest is %lld: it can be at most the beam, which is %lld",
+        return usage_error("translate", "--nbest is %lld: it can be at most the beam, which is %lld (--beam)",
                            (long long)given.nbest, (long long)given.decoding.beam);
     if (given.attention && !attention_file_named(given.attention))
         return usage_error("translate", "--attention %s: its name must end in %s", given.attention,
