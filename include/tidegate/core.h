@@ -140,7 +140,7 @@ TG_API void tg_context_set_step(tg_context *cx, int64_t step);
  *
  *     stream                  step           what is drawn
  *     <parameter>             -1             its first values: "encoder/layer0/forward/W_xz", ...
- *     "dropout"               the context's  masks of tg_dropout()
+ *     "dropout"               the context's  masks of tg_dropout(), which says what they depend on
  *     <recurrent layer>       the context's  masks of its dropout between layers: "encoder", ...
  *     "scheduled sampling"    the context's  element i: whether place i of target_in (T,B) becomes the decoder's own word
  *     "batches"               the epoch      a permutation of the pairs, see tg_batches_new()
