@@ -202,6 +202,34 @@ START_TEST(directions_are_taken_where_they_help_and_given_up_where_not)
 }
 END_TEST
 
+/* Rows and columns whose squares, or the products of whose factors, leave the range of float, and zeros. What is left to the
+ * whole product is not looked at. */
+START_TEST(argmax_of_tiny_and_huge_numbers_is_that_of_the_whole_product)
+{
+    static const int powers[] = { -50, -44, -38, -34, -30, -26, -22, -20, -18, -15,
+                                  -13, -12, -8,  0,   8,   11,  14,  20,  30 };
+    enum { POWERS = sizeof powers / sizeof *powers };
+    int decided = 0;
+    for (int c = 0; c < POWERS * POWERS && exists(); c += 5) {
+        const int a = powers[c % POWERS], b = powers[c / POWERS], k = c % 15 ? 33 : 256, n = c % 15 ? 100 : 512;
+        int best[ROWS];
+        example e = example_new(1, k, n, TRANSPOSED, false);
+        for (int i = 0; i < ROWS * k; i++) e.A[i] = (tg_real)((double)e.A[i] * pow(10, a));
+        for (int i = 0; i < k * n; i++)
+            *element(&e, i % k, i / k) =
+                (tg_real)((double)*element(&e, i % k, i / k) * pow(10, i / k % 5 == 4 ? a : b));
+        if (compute(&e, best))
+            for (int r = 0; r < ROWS; r++, decided++)
+                ck_assert_msg(best[r] == largest(&e, r),
+                              "rows of 1e%d, columns of 1e%d, k %d: row %d is column %d, not %d", a, b, k, r,
+                              best[r], largest(&e, r));
+        ck_assert(tg_context_ok(e.cx));
+        example_free(&e);
+    }
+    ck_assert_int_ge(decided, exists() ? ROWS * POWERS * POWERS / 40 : 0);
+}
+END_TEST
+
 START_TEST(argmax_is_the_same_for_any_number_of_workers)
 {
     const int workers[] = { 1, 2, 3, 5, 8 };
@@ -245,5 +273,6 @@ TG_TEST_MAIN("kernels/argmax", argmax_is_that_of_the_whole_product_ties_and_near
              every_number_lies_below_the_upper_end_of_its_interval,
              no_interval_is_too_narrow_for_rows_of_few_numbers,
              directions_are_taken_where_they_help_and_given_up_where_not,
+             argmax_of_tiny_and_huge_numbers_is_that_of_the_whole_product,
              argmax_is_the_same_for_any_number_of_workers,
              what_is_not_finite_or_undecided_is_left_to_the_whole_product)

@@ -1,6 +1,7 @@
 /* tests/test_models_encoder_decoder.c -- sequences against steps, batches against single rows, and what
  * greedy decoding may and may not say. */
 #include "models_fixture.h"
+#include "params/params.h"
 
 enum { B = RAGGED_B, S = RAGGED_S, LONGEST = 9 };
 
@@ -230,6 +231,43 @@ START_TEST(greedy_of_numbers_that_are_not_finite_is_refused)
 }
 END_TEST
 
+/* Scored or not: the same words, or the same refusal; and the score is that of the words. */
+START_TEST(greedy_choice_and_its_log_probability_agree_for_any_logits)
+{
+    const tg_real nan = (tg_real)NAN, huge = (tg_real)3e38, tiny = (tg_real)1e-38;
+    const struct {
+        tg_real at_3, at_7, all;
+        tg_status status;
+        int word;
+        double log_probability;
+    } cases[] = { { huge, huge, -huge, TG_OK, 3, -0.6931471805599453 },
+                  { -huge, huge, huge / 2, TG_OK, 7, 0 },
+                  { tiny / 64, tiny / 8, 0, TG_OK, 1, -2.5649493574615367 }, /* all are 0: the first one */
+                  { 2 * tiny, 4 * tiny, 0, TG_OK, 7, -2.5649493574615367 },
+                  { nan, 1, 0, TG_ERR_NUMBER, 0, 0 },
+                  { 1, nan, 0, TG_ERR_NUMBER, 0, 0 },
+                  { -(tg_real)INFINITY, 1, 0, TG_ERR_NUMBER, 0, 0 } };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int scored = 0; scored < 2; scored++) {
+            small_model s = small_model_new(1, TG_GRU, 1, 0);
+            int out[2];
+            double log_probability[2];
+            tg_real W[7 * 13] = { 0 }, b[13];
+            ck_assert_int_eq(tg_params_set(s.ps, "output/W", W, 7 * 13), TG_OK);
+            for (int v = 0; v < 13; v++)
+                b[v] = v == 3 ? cases[k].at_3 : v == 7 ? cases[k].at_7 : cases[k].all;
+            tg__params_scatter(tg__params_find(s.ps, "output/b"), s.ps->value, b);
+            ck_assert_int_eq(decode_two(&s, 1, out, scored ? log_probability : NULL), cases[k].status);
+            if (cases[k].status) ck_assert_ptr_nonnull(strstr(tg_context_message(s.cx), "not finite"));
+            for (int i = 0; i < 2 && !cases[k].status; i++) {
+                ck_assert_msg(out[i] == cases[k].word, "case %zu: word %d", k, out[i]);
+                if (scored) ck_assert_double_eq_tol(log_probability[i], cases[k].log_probability, 1e-6);
+            }
+            tg_context_free(s.cx);
+        }
+}
+END_TEST
+
 START_TEST(parameters_have_the_documented_names)
 {
     static const char *const names[] = { "source_embedding/W", "encoder/layer1/forward/W_xz",
@@ -382,6 +420,7 @@ TG_TEST_MAIN("models/encoder_decoder", steps_give_the_log_probabilities_of_the_s
              greedy_never_says_pad_or_begin, ties_go_to_the_lower_id,
              what_follows_the_end_is_padding_and_does_not_count,
              greedy_of_wrong_arguments_fails_with_a_sentence_and_poisons_nothing,
+             greedy_choice_and_its_log_probability_agree_for_any_logits,
              greedy_of_numbers_that_are_not_finite_is_refused, parameters_have_the_documented_names,
              loss_is_the_mean_over_real_tokens, dropout_acts_in_training_alone,
              wrong_config_fails_with_a_sentence, decoding_again_allocates_nothing_however_long_the_output)

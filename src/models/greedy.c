@@ -36,9 +36,9 @@ static tg_status best_words(decoding *g)
     const tg_status s = tg__decoder_step(g->d, g->n, g->from, g->word, &logits, NULL);
     for (int r = 0; r < g->n && !s; r++) {
         const tg_real *x = logits + (size_t)r * (size_t)g->V;
-        const int word = tg__best_word(x, g->V);
-        g->word[r] = isfinite(x[word]) ? word : -1;
-        if (g->word[r] >= 0) g->log_probability[g->row[r]] += log_softmax(x, g->V, word);
+        const bool finite = tg__first_nonfinite(x, (size_t)g->V) == (size_t)g->V;
+        g->word[r] = finite ? tg__best_word(x, g->V) : -1;
+        if (finite) g->log_probability[g->row[r]] += log_softmax(x, g->V, g->word[r]);
     }
     return s;
 }

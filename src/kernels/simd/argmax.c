@@ -234,9 +234,21 @@ static void copy_columns(int k, int n, const tg_real *B, size_t stride, tg_real 
 
 typedef int8_t bytes __attribute__((vector_size(VL)));
 
+/* Numbers so small that their squares, or a product of two factors r s_j, would vanish are all rounded to 0. */
+static rounded_row round_tiny_row(int n, const tg_real *x, tg_real largest, int8_t *q)
+{
+    const tg_real unit = largest > 0 ? 1 / largest : 0;
+    tg_real sum = 0;
+    for (int i = 0; i < n; i++) sum += (x[i] * unit) * (x[i] * unit);
+    const tg_real length = largest * sqrtf(sum);
+    memset(q, 0, (size_t)n);
+    return (rounded_row){ 0, length, length, 0 };
+}
+
 static rounded_row round_row(int n, const tg_real *x, int8_t *q)
 {
-    const tg_real magic = 12582912.0f; /* 1.5 2^23: adding it leaves the integer in the low bits */
+    const tg_real TINY = 1e-13f,
+                  magic = 12582912.0f; /* 1.5 2^23: adding it leaves the integer in the low bits */
     vec most = all(0), length = all(0), error = all(0);
     for (int i = 0; i < n; i += VL) {
         const vec a = magnitude(load(x + i, n - i));
@@ -244,8 +256,8 @@ static rounded_row round_row(int n, const tg_real *x, int8_t *q)
     }
     tg_real largest = 0, sums[2] = { 0 };
     for (int lane = 0; lane < VL; lane++) largest = most[lane] > largest ? most[lane] : largest;
-    const tg_real smallest = 1e-30f; /* below it all is rounded to 0 */
-    const tg_real scale = largest > smallest ? largest / LEVELS : 0, inverse = scale > 0 ? 1 / scale : 0;
+    if (largest < TINY) return round_tiny_row(n, x, largest, q);
+    const tg_real scale = largest / LEVELS, inverse = 1 / scale;
     for (int i = 0; i < n; i += VL) {
         const vec v = load(x + i, n - i), shifted = fma_(v, all(inverse), all(magic)),
                   rounded = shifted - all(magic);
