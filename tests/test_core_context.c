@@ -107,19 +107,18 @@ START_TEST(number_is_as_short_as_it_reads_back)
 }
 END_TEST
 
-START_TEST(threads_are_never_more_than_the_cores)
+/* ---- the allocator ---- */
+
+static void release_nothing(void *user, void *block) { (void)user, (void)block; }
+
+START_TEST(half_an_allocator_is_refused)
 {
-    tg_context *one = tg_context_new(&(tg_context_config){ .threads = 1 }),
-               *many = tg_context_new(&(tg_context_config){ .threads = 4096 }), *usual = tg_context_new(NULL);
-    ck_assert_int_eq(tg_context_threads(one), 1);
-    ck_assert_int_eq(tg_context_threads(many), tg_context_threads(usual));
-    tg_context_free(one);
-    tg_context_free(many);
-    tg_context_free(usual);
+    tg_context *cx = tg_context_new(&(tg_context_config){ .release = release_nothing });
+    ck_assert_int_eq(tg_context_status(cx), TG_ERR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(tg_context_message(cx), "allocate is NULL"));
+    tg_context_free(cx);
 }
 END_TEST
-
-/* ---- the allocator ---- */
 
 typedef struct counting {
     long live, made, fail_at; /* the fail_at-th allocation and all after it fail; 0: none */
@@ -314,8 +313,8 @@ END_TEST
 TG_TEST_MAIN("core/context", first_error_is_kept_and_later_calls_do_nothing,
              harmless_object_is_never_written_to, note_leaves_the_context_usable_and_hides_no_error,
              tensor_takes_exactly_its_numbers, program_of_the_other_precision_is_refused,
-             every_status_has_a_text, number_is_as_short_as_it_reads_back,
-             threads_are_never_more_than_the_cores, every_allocation_may_fail_once_and_for_good,
-             arena_keeps_its_blocks_on_reset, work_of_changing_shape_needs_no_more_than_its_largest,
+             every_status_has_a_text, number_is_as_short_as_it_reads_back, half_an_allocator_is_refused,
+             every_allocation_may_fail_once_and_for_good, arena_keeps_its_blocks_on_reset,
+             work_of_changing_shape_needs_no_more_than_its_largest,
              arena_does_without_its_old_peak_in_one_block, rewound_arena_gives_the_same_memory_again,
              sizes_that_overflow_are_out_of_memory)

@@ -88,10 +88,12 @@ typedef enum tg_log_level { TG_LOG_INFO, TG_LOG_WARNING } tg_log_level;
 
 typedef struct tg_context_config {
     uint64_t seed; /* of every random stream */
-    int threads;   /* workers at most; 0: the cores this process may run on, never more */
+    /* Workers at most, and never more than the processors that this process may run on. 0: as many as these, or as the
+     * quota of its control group allows, rounded up. */
+    int threads;
 
-    /* NULL: the C library's, large blocks on large pages. A context calls both from one thread at a time, sometimes
-     * a worker's. */
+    /* Both or none. NULL: the C library's, large blocks on large pages. A context calls both from one thread at a time,
+     * sometimes a worker's. */
     void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *block);
     void *allocator_user;
@@ -108,8 +110,8 @@ typedef struct tg_context_config {
     bool check_finite;
 } tg_context_config;
 
-/* Never NULL: out of memory yields a context that is already in error. config may be NULL.
- * Fails with TG_ERR_ARGUMENT if the header's tg_real is not the library's. */
+/* Never NULL: out of memory yields a context that is already in error. config may be NULL: all zeros.
+ * TG_ERR_ARGUMENT, in the context: the header's tg_real is not the library's, or there is half an allocator. */
 static inline tg_context *tg_context_new(const tg_context_config *config);
 TG_API void tg_context_free(tg_context *cx); /* and everything made from it; NULL is fine */
 

@@ -3,13 +3,13 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/cores.h"
 #include "core/team.h"
 
 /* Large blocks on large pages where the system has them: a product walks down columns, a page or more at each step,
@@ -57,17 +57,19 @@ bool tg__context_on_free(tg_context *cx, void (*function)(void *), void *object)
     return true;
 }
 
-static int available_cores(void)
+/* So many workers as are wished for, or worth starting, but never more than processors. */
+static int threads_of(const tg_context_config *c)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set)) return 1;
-    int n = CPU_COUNT(&set);
-    return n > 0 ? n : 1;
+    const int override = tg__team_cores_override;
+    if (c->threads <= 0) return override > 0 ? override : tg__cores_worth_using();
+    const int most = override > 0 ? override : tg__cores_allowed();
+    return c->threads < most ? c->threads : most;
 }
 
 tg_context *tg_context_new_for(const tg_context_config *config, size_t real_bytes)
 {
     tg_context_config c = config ? *config : (tg_context_config){ 0 };
+    const bool half_an_allocator = !c.allocate != !c.release;
     if (!c.allocate || !c.release) c.allocate = standard_allocate, c.release = standard_release;
     tg_context *cx = c.allocate(c.allocator_user, sizeof *cx);
     if (!cx) return &tg__context_nil;
@@ -78,11 +80,14 @@ tg_context *tg_context_new_for(const tg_context_config *config, size_t real_byte
     tg__arena_init(&cx->own, cx);
     tg__arena_init(&cx->packed, cx);
 
-    const int most = tg__team_cores_override > 0 ? tg__team_cores_override : available_cores();
-    cx->threads = c.threads > 0 && c.threads < most ? c.threads : most;
+    cx->threads = threads_of(&c);
     const char *check = getenv("TIDEGATE_CHECK_FINITE");
     if (check && !strcmp(check, "1")) cx->config.check_finite = true;
 
+    if (half_an_allocator)
+        tg_context_fail(cx, TG_ERR_ARGUMENT,
+                        "tg_context_new: %s is NULL: allocate and release go together, both or none",
+                        config->allocate ? "release" : "allocate");
     if (real_bytes != sizeof(tg_real))
         tg_context_fail(
             cx, TG_ERR_ARGUMENT,
