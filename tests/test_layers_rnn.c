@@ -456,13 +456,13 @@ START_TEST(batch_first_ids_give_what_the_transposed_ones_give)
     tg_tape_begin(t, TG_TRAIN);
     tg_embedding_run_batch_first(table, t, (const int[]){ 0, 1, 4, 2 }, 2, 2);
     ck_assert_str_eq(tg_context_message(cx),
-                     "tg_embedding_run: id 4 at step 0 of row 1, the table has 4 rows");
+                     "tg_embedding_run: 'table': id 4 at step 0 of row 1, the table has 4 rows");
     tg_context_clear(cx);
     tg_embedding_run_batch_first(table, t, by_row, 0, 2);
-    ck_assert_str_eq(tg_context_message(cx), "tg_embedding_run_batch_first: T is 2 and B is 0");
+    ck_assert_str_eq(tg_context_message(cx), "tg_embedding_run_batch_first: 'table': T is 2 and B is 0");
     tg_context_clear(cx);
     tg_embedding_run_batch_first(table, t, NULL, 2, 2);
-    ck_assert_str_eq(tg_context_message(cx), "tg_embedding_run_batch_first: ids is NULL");
+    ck_assert_str_eq(tg_context_message(cx), "tg_embedding_run_batch_first: 'table': ids is NULL");
     tg_context_free(cx);
 }
 END_TEST
@@ -475,7 +475,7 @@ START_TEST(wrong_words_fail_with_their_numbers)
     tg_tape_begin(f.t, TG_EVAL);
     tg__rnn_run_words(f.rnn, f.t, table, (const int[]){ 0, 1, 4, 2 }, 2, 2, NULL, &h);
     ck_assert_str_eq(tg_context_message(f.cx),
-                     "tg_embedding_run: id 4 at step 1 of row 0, the table has 4 rows");
+                     "tg_embedding_run: 'table': id 4 at step 1 of row 0, the table has 4 rows");
     ck_assert_ptr_nonnull(h.h);
     tg_context_free(f.cx);
     f = fixture_new(&configs[0]);
@@ -487,13 +487,51 @@ START_TEST(wrong_words_fail_with_their_numbers)
 }
 END_TEST
 
+/* One call that each kind of layer refuses. */
+static void refused(int kind, tg_params *ps, tg_tape *t)
+{
+    const int ids[2] = { 0, 9 }, too_long[2] = { 1, 2 };
+    tg_tensor *x = tg_input(t, 3, (int[]){ 1, 2, 3 }, (tg_real[6]){ 0 });
+    tg_memory memory = { x, x, too_long };
+    switch (kind) {
+    case 0: tg_embedding_run(tg_embedding_new(ps, "mine", 4, 3), t, ids, 1, 2); break;
+    case 1: tg_linear_run(tg_linear_new(ps, "mine", 2, 3, NULL), t, x); break;
+    case 2: tg_rnn_run(tg_rnn_new(ps, "mine", 2, 3, NULL), t, x, NULL, NULL, NULL); break;
+    case 3:
+        tg_attention_run(
+            tg_attention_new(ps, "mine", 3, 3, &(tg_attention_config){ .kind = TG_ATTENTION_DOT }), t, x,
+            &memory, NULL);
+        break;
+    default:
+        tg_attention_rnn_run(
+            tg_attention_rnn_new(ps, "mine", 3, 3, 3,
+                                 &(tg_attention_rnn_config){ .attention = { .kind = TG_ATTENTION_DOT } }),
+            t, x, NULL, &memory, NULL, NULL);
+    }
+}
+
+START_TEST(layers_that_refuse_say_their_names)
+{
+    for (int kind = 0; kind < 5; kind++) {
+        tg_context *cx = tg_context_new(NULL);
+        tg_params *ps = tg_params_new(cx);
+        tg_tape *t = tg_tape_new(cx);
+        tg_tape_begin(t, TG_EVAL);
+        refused(kind, ps, t);
+        ck_assert_msg(!tg_context_ok(cx) && strstr(tg_context_message(cx), ": 'mine"), "kind %d: %s", kind,
+                      tg_context_message(cx));
+        tg_context_free(cx);
+    }
+}
+END_TEST
+
 TG_TEST_MAIN("layers/rnn", steps_equal_sequences, two_halves_with_carried_state_equal_the_whole,
              padded_batches_equal_unpadded_singles, gradients_of_a_batch_are_sums_of_those_of_its_rows,
              length_zero_gives_the_state_that_went_in,
              reverse_direction_is_the_forward_one_on_the_reversed_row,
 
              words_give_what_their_embeddings_give, batch_first_ids_give_what_the_transposed_ones_give,
-             wrong_words_fail_with_their_numbers, wrong_arguments_fail_with_their_numbers,
-             layer_born_in_error_keeps_failing_with_a_sentence,
+             wrong_words_fail_with_their_numbers, layers_that_refuse_say_their_names,
+             wrong_arguments_fail_with_their_numbers, layer_born_in_error_keeps_failing_with_a_sentence,
              shared_parameters_serve_another_context_and_cannot_be_trained,
              steady_training_step_allocates_nothing)

@@ -105,15 +105,16 @@ tg_memory tg_attention_memory(tg_attention *l, tg_tape *t, tg_tensor *rows, cons
 
 /* ---- what runs share ---- */
 
-const int *tg__attention_lengths(tg_tape *t, const char *who, const tg_memory *memory)
+const int *tg__attention_lengths(const tg_attention *l, tg_tape *t, const char *who, const tg_memory *memory)
 {
     const int S = memory->rows->dim[0], B = memory->rows->dim[1];
     int *lengths = tg__tape_take(t, (size_t)B * sizeof *lengths);
     for (int b = 0; lengths && b < B; b++) {
         lengths[b] = memory->lengths ? memory->lengths[b] : S;
         if (lengths[b] < 0 || lengths[b] > S) {
-            tg_context_fail(t->cx, TG_ERR_ARGUMENT, "%s: the memory's length of row %d is %d, outside 0..%d",
-                            who, b, lengths[b], S);
+            tg_context_fail(t->cx, TG_ERR_ARGUMENT,
+                            "%s: '%s': the memory's length of row %d is %d, outside 0..%d", who, l->name, b,
+                            lengths[b], S);
             return NULL;
         }
     }
@@ -243,7 +244,7 @@ static void run_between(tg_attention *l, tg_tape *t, tg_tensor *query, const tg_
                         tg_tensor *a)
 {
     const int T = query->dim[0], B = query->dim[1], D = l->D, S = memory->rows->dim[0];
-    const int *lengths = tg__attention_lengths(t, "tg_attention_run", memory);
+    const int *lengths = tg__attention_lengths(l, t, "tg_attention_run", memory);
     attention_record *r = tg__tape_take(t, sizeof *r);
     tg_real *q = l->W_q ? tg__tape_take(t, times(T, B) * (size_t)D * sizeof *q) : query->data;
     tg_real *coverage = l->w ? tg__tape_take(t, times(T, B) * (size_t)S * sizeof *coverage) : NULL;

@@ -19,7 +19,7 @@ bool tg__attention_holds(tg_context *cx, const char *who, const char *name, int 
 
 /* Lengths, or S for every row, on the tape: (B). NULL: one is out of range, or out of memory; the context
  * remembers. */
-const int *tg__attention_lengths(tg_tape *t, const char *who, const tg_memory *memory);
+const int *tg__attention_lengths(const tg_attention *l, tg_tape *t, const char *who, const tg_memory *memory);
 
 /* Does the memory fit the layer, and queries for B rows? False: the context remembers. */
 bool tg__attention_fits(const tg_attention *l, tg_tape *t, const char *who, const tg_memory *memory, int B);

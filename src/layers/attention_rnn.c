@@ -375,7 +375,7 @@ static void run_between(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, const int
     const int T = x->dim[0], B = x->dim[1];
     attention_rnn_record *r = tg__arena_zeroed(&t->memory, sizeof *r);
     int *room = tg__tape_take(t, tg__sequence_room(T, B) * sizeof *room);
-    const int *memory_lengths = tg__attention_lengths(t, "tg_attention_rnn_run", memory);
+    const int *memory_lengths = tg__attention_lengths(l->attention, t, "tg_attention_rnn_run", memory);
     if (t->cx->status) return;
     *r = (attention_rnn_record){ .l = l, .memory = *memory, .x.plain = x, .in = in, .out = after };
     tg__sequence_init(&r->s, T, B, lengths, room);

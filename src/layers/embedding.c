@@ -8,6 +8,7 @@
 
 struct tg_embedding {
     tg_params *ps;
+    const char *name;
     tg_tensor *W; /* (V,E) */
 };
 
@@ -18,9 +19,10 @@ tg_embedding *tg_embedding_new(tg_params *ps, const char *name, int V, int E)
     const param_view_spec view = { "W", 0, E, { TG_INIT_NORMAL, (tg_real)0.1 } };
     const params_mark before = tg__params_mark(ps);
     tg_tensor *W = tg__params_declare(ps, name, 2, (int[]){ V, E }, 1, &view);
+    const char *copy = tg__arena_text(&ps->memory, name);
     tg_embedding *l = tg__arena_zeroed(&ps->memory, sizeof *l);
     if (!tg__params_complete(ps, before)) return &nil_embedding;
-    *l = (tg_embedding){ ps, W };
+    *l = (tg_embedding){ ps, copy, W };
     return l;
 }
 
@@ -44,9 +46,9 @@ static bool sizes_hold(const tg_embedding *l, tg_tape *t, const char *who, const
 {
     if (!tg__layer_ready(l ? l->ps : NULL, t, who)) return false;
     if (!ids)
-        tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: ids is NULL", who);
+        tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: '%s': ids is NULL", who, l->name);
     else if (T < 1 || B < 1 || (int64_t)T * B > INT_MAX)
-        tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: T is %d and B is %d", who, T, B);
+        tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: '%s': T is %d and B is %d", who, l->name, T, B);
     return !t->cx->status;
 }
 
@@ -56,8 +58,8 @@ bool tg__embedding_ids_hold(const tg_embedding *l, tg_tape *t, const int ids[], 
     for (int i = 0; i < T * B; i++)
         if (ids[i] >= l->W->dim[0]) {
             tg__tape_fail(t, TG_ERR_ARGUMENT,
-                          "tg_embedding_run: id %d at step %d of row %d, the table has %d rows", ids[i],
-                          i / B, i % B, l->W->dim[0]);
+                          "tg_embedding_run: '%s': id %d at step %d of row %d, the table has %d rows",
+                          l->name, ids[i], i / B, i % B, l->W->dim[0]);
             return false;
         }
     return true;

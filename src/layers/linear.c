@@ -7,6 +7,7 @@
 
 struct tg_linear {
     tg_params *ps;
+    const char *name;
     int I, O;
     tg_tensor *W;        /* (I,O), or tied: the embedding's (O,I) */
     tg_tensor *b;        /* (O), or NULL */
@@ -36,11 +37,12 @@ tg_linear *tg_linear_new(tg_params *ps, const char *name, int I, int O, const tg
     tg_tensor *W = c.tied ? tg__embedding_table(c.tied) : NULL;
     if (c.tied && !tie_holds(ps, name, I, O, W)) return &nil_linear;
     const params_mark before = tg__params_mark(ps);
+    const char *copy = tg__arena_text(&ps->memory, name);
     tg_linear *l = tg__arena_zeroed(&ps->memory, sizeof *l);
     if (!c.tied) W = tg__params_declare(ps, name, 2, (int[]){ I, O }, 1, &W_view);
     tg_tensor *b = c.no_bias ? NULL : tg__params_declare(ps, name, 1, &O, 1, &b_view);
     if (!tg__params_complete(ps, before)) return &nil_linear;
-    *l = (tg_linear){ ps, I, O, W, b, c.tied ? TRANSPOSED : NORMAL };
+    *l = (tg_linear){ ps, copy, I, O, W, b, c.tied ? TRANSPOSED : NORMAL };
     return l;
 }
 
@@ -73,11 +75,11 @@ tg_tensor *tg_linear_run(tg_linear *l, tg_tape *t, tg_tensor *x)
     if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_linear_run")) return &t->cx->nil;
     const int I = l->I, O = l->O;
     if (x->rank < 1 || tg__columns(x) != I)
-        return tg__tape_fail(t, TG_ERR_SHAPE, "tg_linear_run: x is %s, the weights are [%d,%d]",
-                             tg__shape(x).s, I, O);
+        return tg__tape_fail(t, TG_ERR_SHAPE, "tg_linear_run: '%s': x is %s, the weights are [%d,%d]",
+                             l->name, tg__shape(x).s, I, O);
     if (tg__rows(x) > INT_MAX)
-        return tg__tape_fail(t, TG_ERR_SHAPE, "tg_linear_run: x is %s: more than %d rows", tg__shape(x).s,
-                             INT_MAX);
+        return tg__tape_fail(t, TG_ERR_SHAPE, "tg_linear_run: '%s': x is %s: more than %d rows", l->name,
+                             tg__shape(x).s, INT_MAX);
     int dim[TG_MAX_RANK];
     memcpy(dim, x->dim, sizeof dim);
     dim[x->rank - 1] = O;
