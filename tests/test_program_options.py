@@ -50,7 +50,8 @@ def a_name_that_is_nearly_right_is_asked_for(folder):
                              ([*NOWHERE, "--no-bidirektional"], "--no-bidirectional"),
                              ([*NOWHERE, "--attention", "aditive"], "additive"),
                              ([*NOWHERE, "--schedule", "inverse_sqrt"], "inverse-sqrt"),
-                             (["resume", "nowhere", "--set", "epoch=3"], "epochs")]:
+                             (["resume", "nowhere", "--set", "epoch=3"], "epochs"),
+                             (["resume", "nowhere", "--epochs", "3"], "--set epochs=VALUE")]:
         fails(*arguments, code=2, says=f"; did you mean '{meant}'?")
     for arguments in [["sing"], [*NOWHERE, "--loud"], [*NOWHERE, "--cell", "lstm"]]:
         run = fails(*arguments, code=2)
@@ -140,6 +141,33 @@ def what_helps_little_is_told(folder):
     fails(*begin, "--out", folder / "none", "--min-frequency", 1000,
           says="no source token stands there 1000 times, so that --min-frequency 1000 leaves none")
     fails(*begin, "--out", folder / "none", "--min-frequency", 1000, "--joint-vocabulary", says="no source or target token")
+
+
+def a_warmup_longer_than_the_run_is_told(folder):
+    data = tiny_pairs(folder / "train.tsv", 12)
+    begin = ["train", "translate", "--train", data, *TINY, "--tokenizer", "words", "--epochs", 1, "--warmup"]
+    told = "is as long as the run, of 3 steps, or longer"
+    expect(f"--warmup 3 {told}" in succeeds(*begin, 3, "--out", folder / "three").err, "3 of 3")
+    expect(told not in succeeds(*begin, 2, "--out", folder / "two").err, "2 of 3")
+
+
+def a_directory_that_is_taken_is_told_before_data_is_read(folder):
+    run = trained(folder, epochs=1)
+    before = contents(run)
+    data = write(folder / "bad.tsv", "no tab\n")
+    fails("train", "translate", "--train", data, "--out", run, says="run has a run already (last.h5 is there): 'tidegate resume")
+    fails("train", "translate", "--train", data, "--out", data, says="bad.tsv: is there, and is not a directory")
+    fails("train", "translate", "--train", data, "--out", run, "--force", says="bad.tsv: line 1")
+    expect(contents(run) == before, "the run was changed")
+
+
+def sentences_name_no_function_of_the_library(folder):
+    run = trained(folder, epochs=1)
+    write(run / "metrics.csv", "step,x\n")
+    said = fails("resume", run, "--set", "epochs=3").err.splitlines()[-1]
+    expect(said.startswith(f"tidegate: {run}/metrics.csv") and "tg_" not in said, said)
+    said = fails("train", "translate", "--train", folder / "train.tsv", "--out", folder / "no" / "run", *TINY).err.splitlines()[-1]
+    expect("cannot be made" in said and "tg_" not in said, said)
 
 
 def a_preset_tells_what_it_sets(folder):

@@ -252,6 +252,11 @@ typedef struct parsing {
 static bool no_such_option(const parsing *p, const char *typed, size_t bytes)
 {
     const bool no = bytes > 3 && memcmp(typed, "no-", 3) == 0;
+    if (option_find(p->c->by_set, typed, bytes)) {
+        usage_error(p->c->name, "there is no option '--%.*s' here; did you mean '--set %.*s=VALUE'?",
+                    (int)bytes, typed, (int)bytes, typed);
+        return false;
+    }
     nearest near = nearest_to(no ? typed + 3 : typed, no ? bytes - 3 : bytes);
     nearest_offer_options(&near, p->c->options);
     usage_error(p->c->name, "there is no option '--%.*s'%s", (int)bytes, typed,

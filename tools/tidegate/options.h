@@ -64,6 +64,8 @@ typedef struct command {
     int min, max;          /* positional arguments */
     const char *examples;  /* whole lines, as they are */
     void (*more)(void);    /* prints what else belongs to the help; NULL: nothing */
+    const option
+        *by_set; /* options that are no options of this command, but names for its --set; NULL: none */
 } command;
 
 typedef enum parsed { PARSED, PARSED_HELP, PARSED_WRONG } parsed;

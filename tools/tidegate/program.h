@@ -33,7 +33,9 @@ int command_bench(int argc, char *argv[]);
 
 /* "tidegate: <sentence>" -> EXIT_FAILED. */
 int fail(const char *format, ...) TG_PRINTF(1, 2);
-/* The context's sentence -> EXIT_FAILED. */
+/* The context's sentence, without the library's function that it may begin with, which tells people nothing. */
+const char *context_sentence(const tg_context *cx);
+/* It -> EXIT_FAILED. */
 int fail_context(const tg_context *cx);
 /* "tidegate: warning: <sentence>" */
 void warn(const char *format, ...) TG_PRINTF(1, 2);

@@ -46,6 +46,7 @@ static const command resume_command = {
     "  tidegate resume run\n"
     "  tidegate resume run --set epochs=40 --set lr=0.001\n",
     print_settable,
+    training_options,
 };
 
 /* DIR/last.h5, or the one before it where that is missing or damaged: what the driver does, too. */

@@ -38,7 +38,15 @@ int fail(const char *format, ...)
     return EXIT_FAILED;
 }
 
-int fail_context(const tg_context *cx) { return fail("%s", tg_context_message(cx)); }
+const char *context_sentence(const tg_context *cx)
+{
+    const char *sentence = tg_context_message(cx), *colon = strstr(sentence, ": ");
+    const bool function =
+        strncmp(sentence, "tg_", 3) == 0 && colon && !memchr(sentence, ' ', (size_t)(colon - sentence));
+    return function ? colon + 2 : sentence;
+}
+
+int fail_context(const tg_context *cx) { return fail("%s", context_sentence(cx)); }
 
 void warn(const char *format, ...)
 {

@@ -83,10 +83,30 @@ static bool files_are_there(const training_settings *o)
     return true;
 }
 
+/* The driver refuses a directory that has a run, too, but only when the data have been read. */
+static bool out_is_free(const training_settings *o)
+{
+    static const char *const files[] = { "last.h5", "last.h5.1", "best.h5", "metrics.csv" };
+    char path[4096];
+    struct stat is;
+    if (stat(o->out, &is) == 0 && !S_ISDIR(is.st_mode))
+        return fail("%s: is there, and is not a directory", o->out), false;
+    for (size_t i = 0; i < sizeof files / sizeof *files && !o->force; i++) {
+        const int n = snprintf(path, sizeof path, "%s/%s", o->out, files[i]);
+        if (n < (int)sizeof path && lstat(path, &is) == 0)
+            return fail("%s has a run already (%s is there): 'tidegate resume %s' goes on with it, --force "
+                        "begins anew "
+                        "in its place",
+                        o->out, files[i], o->out),
+                   false;
+    }
+    return true;
+}
+
 static int train(training *t)
 {
     const training_settings *o = &t->settings;
-    if (!files_are_there(o)) return EXIT_FAILED;
+    if (!files_are_there(o) || !out_is_free(o)) return EXIT_FAILED;
     training_tell_preset(o);
     if (!new_tokenizer(t)) return EXIT_FAILED;
     if (!training_read(t, &t->train, "train", o->train)) return EXIT_FAILED;

@@ -153,6 +153,19 @@ static void tell_model(const training *t)
     if (tg_blas_advice()) warn("%s", tg_blas_advice());
 }
 
+/* A rate that rises longer than the run lasts is hardly what was meant. */
+static void tell_long_warmup(const training *t)
+{
+    const training_settings *o = &t->settings;
+    const double by_epochs = (double)o->epochs * (double)batches_in_epoch((void *)(uintptr_t)t, 0),
+                 steps =
+                     o->steps && (!o->epochs || (double)o->steps < by_epochs) ? (double)o->steps : by_epochs;
+    if ((double)o->warmup >= steps)
+        tell("--warmup %" PRId64
+             " is as long as the run, of %.0f step%s, or longer: the learning rate only rises",
+             o->warmup, steps, PLURAL(steps));
+}
+
 /* How to go on from here. */
 static void tell_command(const training *t, const tg_training_result *result)
 {
@@ -178,9 +191,9 @@ static int exit_code(const training *t, tg_status s, const tg_training_result *r
     }
     if (s && result->reason == TG_STOP_NOT_FINITE)
         return fail("%s; 'tidegate resume %s --set lr=%g' goes on from the last checkpoint with a lower rate",
-                    tg_context_message(t->cx), directory, training_rate(&t->settings) / 4);
+                    context_sentence(t->cx), directory, training_rate(&t->settings) / 4);
     if (s && result->progress.step)
-        return fail("%s; 'tidegate resume %s' goes on from the last checkpoint", tg_context_message(t->cx),
+        return fail("%s; 'tidegate resume %s' goes on from the last checkpoint", context_sentence(t->cx),
                     directory);
     if (s) return fail_context(t->cx);
     if (!t->settings.quiet) tell_command(t, result);
@@ -237,7 +250,7 @@ int training_run(training *t, bool resume)
                              .min = (tg_real)o->min_lr,
                              .patience = (int)o->schedule_patience };
     if (!tg_context_ok(cx)) return fail_context(cx);
-    if (!o->quiet) tell_model(t);
+    if (!o->quiet) tell_model(t), tell_long_warmup(t);
 
     tg_training_result result;
     const tg_status s = tg_train(
