@@ -143,12 +143,16 @@ def what_helps_little_is_told(folder):
     fails(*begin, "--out", folder / "none", "--min-frequency", 1000, "--joint-vocabulary", says="no source or target token")
 
 
-def a_warmup_longer_than_the_run_is_told(folder):
+def what_the_run_is_too_short_for_is_told(folder):
     data = tiny_pairs(folder / "train.tsv", 12)
-    begin = ["train", "translate", "--train", data, *TINY, "--tokenizer", "words", "--epochs", 1, "--warmup"]
-    told = "is as long as the run, of 3 steps, or longer"
-    expect(f"--warmup 3 {told}" in succeeds(*begin, 3, "--out", folder / "three").err, "3 of 3")
-    expect(told not in succeeds(*begin, 2, "--out", folder / "two").err, "2 of 3")
+    begin = ["train", "translate", "--train", data, "--valid", data, *TINY, "--tokenizer", "words", "--epochs", 2, "--force",
+             "--out", folder / "run"]
+    for options, told in [(["--warmup", 6], "--warmup 6 is as long as the run, of 6 steps, or longer"), (["--warmup", 5], ""),
+                          (["--patience", 2], "--patience 2 never acts: the run has 2 validations"), (["--patience", 1], ""),
+                          (["--schedule", "plateau", "--schedule-patience", 2], "--schedule-patience 2 never acts"),
+                          (["--patience", 2, "--valid-every", 1], "")]:
+        said = succeeds(*begin, *options).err
+        expect(told in said and ("never acts" in said or "as long as" in said) == bool(told), told, said)
 
 
 def a_directory_that_is_taken_is_told_before_data_is_read(folder):
@@ -258,6 +262,15 @@ def set_changes_settings_that_act(folder):
     expect(values["optimizer/beta2"] == "0.99" and values["training/schedule/period"] == "3", values)
     rms = trained(folder, "--optimizer", "rmsprop", name="rms")
     fails("resume", rms, "--set", "momentum=0.5", code=2, says="rmsprop began without momentum, and cannot go on with it")
+
+
+def kept_options_are_checked_like_typed_ones(folder):
+    run = trained(folder, epochs=1)
+    write(folder / "good.h5", (run / "last.h5").read_bytes())
+    for name, says in [("cell", "options/cell cannot be read: --cell is one of gru|gru-reset-after, not 'none'"),
+                       ("hidden", "options/hidden cannot be read: it is of another type")]:
+        harness.edited(folder / "good.h5", run / "last.h5", **{f"options/{name}": "none"})
+        fails("resume", run, "--set", "epochs=2", says=says)
 
 
 def numbers_are_shown_as_they_were_typed(folder):

@@ -3,6 +3,8 @@
 
 bool decoding_fits(const decoding_settings *s, const char *model, const tg_translator *tr)
 {
+    if (s->keep_unknown && tr->config.attention == TG_ATTENTION_NONE)
+        tell("%s: a model without attention: <unk> stays, with --keep-unknown and without", model);
     if (s->coverage_penalty == 0 || tr->config.attention != TG_ATTENTION_NONE) return true;
     return fail("%s: a model without attention: --coverage-penalty has nothing to go by", model), false;
 }

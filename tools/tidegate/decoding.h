@@ -31,7 +31,7 @@ typedef struct decoding_settings {
       "leave <unk>; otherwise the source word that was most attended to takes its place" }
 /* clang-format on */
 
-/* Can this model be searched so? Otherwise false, and the reason was said. */
+/* Can this model be searched so? Otherwise false, and the reason was said. Tells what does nothing. */
 bool decoding_fits(const decoding_settings *s, const char *model, const tg_translator *tr);
 
 tg_decoding_config decoding_config(const decoding_settings *s);

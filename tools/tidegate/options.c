@@ -373,42 +373,34 @@ tg_status options_put(const option *options, const void *values, tg_archive *a)
 }
 
 /* A file may hold anything: every value passes the same checks as one that is typed. */
-static tg_status get_kept(const option *o, void *values, const tg_archive *a, const char *path)
+static bool get_kept(const option *o, void *values, const tg_archive *a, const char *path, char *why,
+                     size_t bytes)
 {
     char typed[64];
     const char *text = typed;
-    int64_t integer;
-    double number;
-    tg_status s;
-    switch (o->kind) {
-    case OPTION_FLAG:
-        if ((s = tg_archive_get_integer(a, path, &integer))) return s;
-        text = integer ? "yes" : "no";
-        break;
-    case OPTION_INTEGER:
-        if ((s = tg_archive_get_integer(a, path, &integer))) return s;
-        snprintf(typed, sizeof typed, "%lld", (long long)integer);
-        break;
-    case OPTION_NUMBER:
-        if ((s = tg_archive_get_number(a, path, &number))) return s;
-        snprintf(typed, sizeof typed, "%.17g", number);
-        break;
-    default:
-        if ((s = tg_archive_get_text(a, path, &text))) return s;
-    }
-    char why[512];
-    return option_set(o, values, text, why, sizeof why) ? TG_OK : TG_ERR_FORMAT;
+    int64_t integer = 0;
+    double number = 0;
+    const bool whole = o->kind == OPTION_FLAG || o->kind == OPTION_INTEGER;
+    const tg_status s = whole                      ? tg_archive_get_integer(a, path, &integer)
+                        : o->kind == OPTION_NUMBER ? tg_archive_get_number(a, path, &number)
+                                                   : tg_archive_get_text(a, path, &text);
+    if (s) return snprintf(why, bytes, "it is of another type"), false;
+    if (o->kind == OPTION_FLAG) text = integer ? "yes" : "no";
+    if (o->kind == OPTION_INTEGER) snprintf(typed, sizeof typed, "%lld", (long long)integer);
+    if (o->kind == OPTION_NUMBER) snprintf(typed, sizeof typed, "%.17g", number);
+    return option_set(o, values, text, why, bytes);
 }
 
-tg_status options_get(const option *options, void *values, const tg_archive *a)
+bool options_get(const option *options, void *values, const tg_archive *a, char *why, size_t bytes)
 {
-    char path[128];
+    char path[128], reason[512];
     options_set_defaults(options, values);
     for (const option *o = options; o->name; o++) {
         kept_path(o, path);
         if (!(o->marks & OPTION_KEPT) || !tg_archive_has(a, path)) continue;
-        const tg_status s = get_kept(o, values, a, path);
-        if (s) return s;
+        if (get_kept(o, values, a, path, reason, sizeof reason)) continue;
+        snprintf(why, bytes, "%s cannot be read: %s", path, reason);
+        return false;
     }
-    return TG_OK;
+    return true;
 }

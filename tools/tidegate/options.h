@@ -89,9 +89,10 @@ bool option_acts(const option *options, const option *o, const void *values, cha
 /* Every option is at its default, or without one as it was. */
 void options_set_defaults(const option *options, void *values);
 
-/* The options with OPTION_KEPT to and from "options/<name>". Texts are borrowed from the archive. */
+/* The options with OPTION_KEPT to and from "options/<name>". Texts are borrowed from the archive. options_get: false
+ * for what cannot be a value of the option, and the sentence in why. */
 tg_status options_put(const option *options, const void *values, tg_archive *a);
-tg_status options_get(const option *options, void *values, const tg_archive *a) TG_MUST_CHECK;
+bool options_get(const option *options, void *values, const tg_archive *a, char *why, size_t bytes);
 
 /* Two lines on stderr: "tidegate: <command>: <sentence>", and where help is -> EXIT_USAGE. */
 int usage_error(const char *command_name, const char *format, ...) TG_PRINTF(2, 3);

@@ -148,12 +148,12 @@ static int resume(training *t, const resume_settings *given, const tg_archive *a
 static int settle(training *t, const resume_settings *given, tg_context *reader, const tg_archive *a)
 {
     training_settings *o = &t->settings;
+    char why[1024];
     const char *task, *directory = o->out;
     if (tg_archive_get_text(a, "task", &task)) return fail_context(reader);
     if (strcmp(task, "translate") != 0)
         return fail("%s: a run of task '%s': only 'translate' can be resumed here", directory, task);
-    if (options_get(training_options, o, a))
-        return fail("%s: the options that the checkpoint holds cannot be read", directory);
+    if (!options_get(training_options, o, a, why, sizeof why)) return fail("%s: %s", directory, why);
     if (!o->epochs && !o->steps) o->epochs = STANDARD_EPOCHS; /* as files of 0.1.0 say it */
     o->out = directory;
     o->quiet = given->quiet;

@@ -153,17 +153,27 @@ static void tell_model(const training *t)
     if (tg_blas_advice()) warn("%s", tg_blas_advice());
 }
 
-/* A rate that rises longer than the run lasts is hardly what was meant. */
-static void tell_long_warmup(const training *t)
+/* What the run is too short for. */
+static void tell_what_never_acts(const training *t)
 {
     const training_settings *o = &t->settings;
-    const double by_epochs = (double)o->epochs * (double)batches_in_epoch((void *)(uintptr_t)t, 0),
+    const double batches = (double)batches_in_epoch((void *)(uintptr_t)t, 0),
+                 by_epochs = (double)o->epochs * batches,
                  steps =
-                     o->steps && (!o->epochs || (double)o->steps < by_epochs) ? (double)o->steps : by_epochs;
+                     o->steps && (!o->epochs || (double)o->steps < by_epochs) ? (double)o->steps : by_epochs,
+                 validations = ceil(steps / (o->valid_every ? (double)o->valid_every : batches));
     if ((double)o->warmup >= steps)
         tell("--warmup %" PRId64
              " is as long as the run, of %.0f step%s, or longer: the learning rate only rises",
              o->warmup, steps, PLURAL(steps));
+    const struct {
+        const char *name;
+        int64_t patience;
+    } waits[] = { { "patience", o->patience }, { "schedule-patience", o->schedule_patience } };
+    for (int i = 0; i < 2; i++)
+        if (waits[i].patience > 0 && (double)waits[i].patience >= validations)
+            tell("--%s %" PRId64 " never acts: the run has %.0f validation%s", waits[i].name,
+                 waits[i].patience, validations, PLURAL(validations));
 }
 
 /* How to go on from here. */
@@ -250,7 +260,7 @@ int training_run(training *t, bool resume)
                              .min = (tg_real)o->min_lr,
                              .patience = (int)o->schedule_patience };
     if (!tg_context_ok(cx)) return fail_context(cx);
-    if (!o->quiet) tell_model(t), tell_long_warmup(t);
+    if (!o->quiet) tell_model(t), tell_what_never_acts(t);
 
     tg_training_result result;
     const tg_status s = tg_train(
