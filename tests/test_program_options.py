@@ -110,7 +110,7 @@ def contradictions_are_found_before_data_is_read(folder):
                        (["--epochs", 0], "--epochs 0 sets no limit, and neither does --steps 0")]:
         fails(*NOWHERE, *more, code=2, says=says)
     for more in [["--attention", "dot", "--hidden", 7, "--no-bidirectional"], ["--epochs", 0, "--steps", 5],
-                 ["--tie", "target", "--embed", 100, "--readout", 100], [*valid, "--schedule", "plateau"]]:
+                 ["--tie", "target", "--embed", 100, "--readout", 100], [*valid, "--schedule", "plateau"], ["--threads", 3000]]:
         fails(*NOWHERE, *more, says="nowhere.tsv: cannot be opened")
     data = tiny_pairs(folder / "train.tsv")
     fails("train", "translate", "--train", data, "--valid", folder / "typo.tsv", "--out", folder / "run", says="typo.tsv: cannot")

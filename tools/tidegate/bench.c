@@ -21,7 +21,7 @@ static const option options[] = {
       "steps, rows, inputs, units; several times: one after the other" },
     { "cell", OPTION_CHOICE, offsetof(settings, cell), "both", 0, 0, "both|gru|gru-reset-after",
       "which of them" },
-    { "threads", OPTION_INTEGER, offsetof(settings, threads), "0", 0, 1024, "N", "0: all cores" },
+    THREADS_OPTION(settings, 0),
     { "seconds", OPTION_NUMBER, offsetof(settings, seconds), "0.5", 0, 1e6, "S",
       "for each line; three steps at least" },
     { NULL },

@@ -56,6 +56,14 @@ typedef struct option {
     const char *only;
 } option;
 
+/* The option that several commands have, for the member `threads` of a command's struct. */
+enum { THREADS_MOST = 65536 };
+/* clang-format off */
+#define THREADS_OPTION(settings, marks)                                                                               \
+    { "threads", OPTION_INTEGER, offsetof(settings, threads), "0", 0, THREADS_MOST, NULL,                             \
+      "at most; 0: as many as there are cores; the results are the same", marks }
+/* clang-format on */
+
 typedef struct command {
     const char *name;      /* "train translate" */
     const char *arguments; /* "--train FILE --out DIR [options]" */

@@ -86,7 +86,7 @@ const option training_options[] = {
 
     { "run", OPTION_HEADING },
     { "seed", OPTION_INTEGER, AT(seed), "1", 0, SEED_MOST, NULL, "of all random numbers", MODEL },
-    { "threads", OPTION_INTEGER, AT(threads), "0", 0, 1024, NULL, "at most; 0: as many as there are cores; the results are the same", RUN },
+    THREADS_OPTION(training_settings, RUN),
     { "log-every", OPTION_INTEGER, AT(log_every), "10", 1, 1e9, NULL, "steps between rows of metrics.csv", RUN },
     { "valid-every", OPTION_INTEGER, AT(valid_every), "0", 0, 1e9, NULL, "steps between validations; 0: once an epoch", RUN, "valid" },
     { "checkpoint-every", OPTION_INTEGER, AT(checkpoint_every), "0", 0, 1e9, NULL, "steps between saves of last.h5; 0: once an epoch", RUN },

@@ -29,8 +29,7 @@ static const option options[] = {
       "--beam" },
     { "attention", OPTION_TEXT, offsetof(settings, attention), NULL, 0, 0, "FILE",
       "write where the model looked for each word, to a picture\n(.svg), HDF5 (.h5) or tables (.txt)" },
-    { "threads", OPTION_INTEGER, offsetof(settings, threads), "0", 0, 1024, NULL,
-      "at most; 0: the cores there are" },
+    THREADS_OPTION(settings, 0),
     { NULL },
 };
 
