@@ -5,6 +5,7 @@
 #ifndef BEAM_WORLD_H
 #define BEAM_WORLD_H
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -131,6 +132,7 @@ static inline tg_status dream_search(tg_context *cx, dream *d, const tg_decoding
 {
     const beam_model m = { d, d->V, dream_step };
     task.who = "search";
+    task.keep_looked = !d->without_attention;
     task.B = d->B;
     task.S = d->S;
     task.source_lengths = d->source_lengths;
@@ -184,7 +186,7 @@ static inline double prefix_score(const dream *d, int b, const prefix *x, tg_len
 {
     double cover = 0;
     for (int s = 0; s < d->source_lengths[b]; s++)
-        cover += log(x->coverage[s] > 1 ? 1 : x->coverage[s] < 1e-37 ? 1e-37 : x->coverage[s]);
+        cover += log(x->coverage[s] > 1 ? 1 : x->coverage[s] < FLT_MIN ? FLT_MIN : x->coverage[s]);
     return x->p / (k == TG_LENGTH_AVERAGE ? exp(alpha * log(x->n))
                    : k == TG_LENGTH_WU    ? exp(alpha * log((5.0 + x->n) / 6.0))
                                           : 1) +
@@ -284,6 +286,15 @@ static inline bool same_words(const beam_hypothesis *h, const prefix *x)
     return h->length == x->n && !memcmp(h->ids, x->word, (size_t)x->n * sizeof *h->ids);
 }
 
+/* Where a has the largest of n numbers, the first of equal ones. */
+static inline int most_of(const tg_real *a, int n)
+{
+    int most = 0;
+    for (int s = 1; s < n; s++)
+        if (a[s] > a[most]) most = s;
+    return most;
+}
+
 /* What a hypothesis says of itself is true. */
 static inline void check_hypothesis(const dream *d, int b, const beam_hypothesis *h, int longest,
                                     const bag *how)
@@ -297,6 +308,7 @@ static inline void check_hypothesis(const dream *d, int b, const beam_hypothesis
         ck_assert(word != TG_END || t == h->length - 1);
         dream_attention(d, x.place, b, a);
         if (h->attention) ck_assert_mem_eq(h->attention + t * d->S, a, (size_t)d->S * sizeof *a);
+        ck_assert_int_eq(h->looked[t], most_of(a, d->source_lengths[b] - 1));
         x = prefix_with(d, b, &x, word);
     }
     ck_assert_int_eq(h->cut, h->ids[h->length - 1] != TG_END);

@@ -352,6 +352,41 @@ static tg_real steep_logit(uint64_t place, int v)
     return v == A ? (tg_real)3e38 : v == TG_END ? (tg_real)-3e38 : (tg_real)2.9e38;
 }
 
+static tg_real little; /* attention to the second of two source positions */
+
+static tg_status look_little(void *user, int n, const int from[], const int word[], const tg_real **logits,
+                             const tg_real **attention)
+{
+    static const tg_real only_end[] = { 0, 0, 0, 1000 };
+    static tg_real looks[2];
+    (void)user, (void)n, (void)from, (void)word;
+    looks[0] = 1, looks[1] = little;
+    *logits = only_end;
+    *attention = looks;
+    return TG_OK;
+}
+
+START_TEST(coverage_tells_apart_all_that_a_float_holds)
+{
+    static const struct {
+        tg_real little;
+        double counts;
+    } cases[] = { { 1e-30f, 1e-30 }, { 1e-37f, 1e-37 },    { 5e-38f, 5e-38 },
+                  { 2e-38f, 2e-38 }, { FLT_MIN, FLT_MIN }, { 0, FLT_MIN } };
+    tg_context *cx = tg_context_new(NULL);
+    const beam_model m = { NULL, TG_SPECIAL_TOKENS, look_little };
+    const beam_task task = { .who = "search", .B = 1, .S = 2, .source_lengths = (const int[]){ 2 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        beam_results found;
+        little = cases[i].little;
+        ck_assert(!tg__beam_search(cx, &m, &(tg_decoding_config){ .coverage_penalty = 1 }, &task, &found));
+        ck_assert_double_eq_tol(found.best[0]->score, log(cases[i].counts), 1e-5);
+        tg__beam_results_free(&found);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
 START_TEST(logits_of_any_size_give_finite_scores)
 {
     tg_context *cx = tg_context_new(NULL);
@@ -489,6 +524,6 @@ TG_TEST_MAIN("models/beam", equals_exhaustive_search_on_1000_random_models,
              stops_only_when_nothing_better_can_appear, stops_as_soon_as_nothing_better_can_appear,
              dropping_hopeless_hypotheses_changes_nothing_and_saves_rows,
              many_sentences_at_once_equal_one_by_one, max_length_is_the_settings_or_twice_the_source_and_ten,
-             scores_are_sums_of_log_probabilities, logits_of_any_size_give_finite_scores,
-             results_in_order_with_distinct_hypotheses, cut_at_max_length, ties_go_to_the_lower_id,
-             any_number_of_threads_gives_the_same_bits)
+             scores_are_sums_of_log_probabilities, coverage_tells_apart_all_that_a_float_holds,
+             logits_of_any_size_give_finite_scores, results_in_order_with_distinct_hypotheses,
+             cut_at_max_length, ties_go_to_the_lower_id, any_number_of_threads_gives_the_same_bits)

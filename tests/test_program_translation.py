@@ -25,6 +25,17 @@ def nbest_comes_best_first_with_scores(folder):
     expect(first == best_of(run, "--beam", 6), "the first of many is not the one of one", rows)
 
 
+def nbest_has_three_columns_whatever_the_source_holds(folder):
+    data = write(folder / "letters.tsv", "a b\tc\nb a\tc c\n" * 10)  # all letters are unknown, and taken from the source
+    rows = []
+    for seed in [3, 5, 6]:
+        succeeds("train", "translate", "--train", data, "--out", folder / "run", "--force", *TINY, "--tokenizer", "chars",
+                 "--min-frequency", 1000, "--epochs", 5, "--seed", seed, "--quiet")
+        rows += succeeds("translate", folder / "run", "--beam", 4, "--nbest", 4, "--max-length", 4,
+                         stdin=b"x\t\t\t\t\ty\n").out.splitlines()
+    expect(len(rows) == 12 and all(row.count("\t") == 2 for row in rows) and any(" " in row for row in rows), rows)
+
+
 def parameters(run):
     """All weights of a run, as h5dump shows them."""
     return subprocess.run(["h5dump", "-g", "/parameters", str(run / "last.h5")], capture_output=True, text=True,
@@ -174,7 +185,7 @@ def a_terminal_is_asked_for_sentences(folder):
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
-    harness.main([nbest_comes_best_first_with_scores, beam_of_one_is_greedy, wrong_decoding_options_are_refused,
+    harness.main([nbest_comes_best_first_with_scores, nbest_has_three_columns_whatever_the_source_holds, beam_of_one_is_greedy, wrong_decoding_options_are_refused,
                   attention_goes_to_a_file_of_each_ending, what_is_told_of_a_sentence_has_its_line, attention_takes_the_place_of_no_input,
                   unknown_words_are_taken_from_where_the_model_looked, presets_are_defaults_that_options_override,
                   flags_can_be_taken_back, every_kind_of_model_trains_and_translates,

@@ -43,13 +43,16 @@ typedef struct tg_decoding_config {
     tg_length_normalization normalization;
     tg_real alpha; /* of norm: in 0..10; 0: the default, TG_ZERO: 0 */
     /* beta, at least 0, over the source's tokens, </s> included; needs attention. A position that got less
-     * than 1e-37 counts as if it had got that. */
+     * than FLT_MIN (1.2e-38, below which attention in float is flushed to 0) counts as if it had got that. */
     tg_real coverage_penalty;
     /* A translator puts in the place of <unk> the source word that was most attended to. true: it leaves it. */
     bool keep_unknown;
     /* Nobody asks for scores. With a beam of one they then mean nothing, and the same results come faster, since most
      * probabilities need not be computed. */
     bool unscored;
+    /* Nobody asks where the decoder looked: translations come without `attention`, and take memory in proportion to
+     * the tokens, not to the tokens of both sides multiplied. */
+    bool no_attention;
 } tg_decoding_config;
 
 #ifdef __cplusplus

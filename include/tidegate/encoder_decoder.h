@@ -147,8 +147,8 @@ typedef struct tg_translation {
     int S, T;                /* tokens of the source, and of the translation, with </s> (if it is not cut) */
     char **source, **target; /* (S), (T): their texts */
     tg_real *
-        attention; /* (T,S): where the decoder looked for each token. NULL: the model has no attention, or that would
-                         * be more than a GiB */
+        attention; /* (T,S): where the decoder looked for each token. NULL: the model has no attention, nobody
+                         * asked (no_attention), or that would be more than a GiB */
 } tg_translation;
 TG_API void tg_translation_free(tg_translation *x); /* what is in it; then all is zero */
 

@@ -5,6 +5,7 @@
  * token, and is read backwards from there when the search is over. */
 #include "models/beam.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ typedef struct search {
     size_t *start;    /* (longest+1): where a step's rows begin in the history */
     int *from, *word; /* (history): the row before, numbered within its step (at first: the sentence); read */
     tg_real *attention; /* (history,S), or NULL */
+    int *looked;        /* (history): most attended source token, or NULL */
 
     rows now, next;
     beam_candidates tokens; /* of the rows of this step */
@@ -101,6 +103,7 @@ static tg_status take_memory(search *s, arena *a)
     s->word = tg__arena_take(a, tg__bytes(history, sizeof *s->word));
     if (s->task->keep_attention)
         s->attention = tg__arena_take(a, tg__bytes(tg__bytes(history, S), sizeof *s->attention));
+    if (s->task->keep_looked) s->looked = tg__arena_take(a, tg__bytes(history, sizeof *s->looked));
     take_rows(a, &s->now, B, most, coverage);
     take_rows(a, &s->next, B, most, coverage);
     take_candidates(a, &s->tokens, most);
@@ -130,7 +133,8 @@ static void begin(search *s)
 /* beta sum_s log( min( sum_t a_ts, 1 ) ) of row r of sentence b */
 static double coverage_term(const search *s, int b, int r)
 {
-    const double least = 1e-37; /* a position that got nothing at all must not hide all the others */
+    /* A position that got nothing at all must not hide all the others. Nothing that a float holds is below. */
+    const double least = FLT_MIN;
     double sum = 0;
     if (!s->now.coverage) return 0;
     const double *a = s->now.coverage + (size_t)r * (size_t)s->task->S;
@@ -171,19 +175,34 @@ static tg_status bad_number(const search *s, int t, int r, const char *what, int
                            what, which);
 }
 
+/* Where each row looks most, of its sentence's tokens without </s>. */
+static void take_looked(search *s, int t, const tg_real *attention)
+{
+    int *looked = s->looked + s->start[t];
+    for (int b = 0; b < s->task->B; b++) {
+        const int n = s->task->source_lengths[b] - 1;
+        for (int r = s->now.first[b]; r < s->now.first[b] + s->now.count[b]; r++) {
+            const tg_real *a = attention + (size_t)r * (size_t)s->task->S;
+            looked[r] = 0;
+            for (int k = 1; k < n; k++)
+                if (a[k] > a[looked[r]]) looked[r] = k;
+        }
+    }
+}
+
 /* attention (n,S): looked at, kept, and added to the coverage. */
 static tg_status take_attention(search *s, int t, const tg_real *attention)
 {
     const size_t S = (size_t)s->task->S, all = (size_t)s->now.n * S;
     if (!attention)
         return tg_context_note(s->cx, TG_ERR_ARGUMENT, "%s: %s needs attention, which this model has not",
-                               s->task->who,
-                               s->task->keep_attention ? "what is asked for" : "coverage_penalty");
+                               s->task->who, s->now.coverage ? "coverage_penalty" : "what is asked for");
     for (size_t i = 0; i < all; i++)
         if (!(attention[i] >= 0 && isfinite(attention[i])))
             return bad_number(s, t, (int)(i / S), "attention is not finite or below 0 at source position",
                               (int)(i % S));
     if (s->attention) memcpy(s->attention + s->start[t] * S, attention, all * sizeof *attention);
+    if (s->looked) take_looked(s, t, attention);
     for (size_t i = 0; s->now.coverage && i < all; i++) s->now.coverage[i] += (double)attention[i];
     return TG_OK;
 }
@@ -213,7 +232,7 @@ static tg_status ask_for_logits(search *s, const tg_real **attention, int t)
 /* The model's answer about all rows: s->tokens. */
 static tg_status ask(search *s, int t)
 {
-    const bool attentive = s->attention || s->now.coverage;
+    const bool attentive = s->attention || s->looked || s->now.coverage;
     const bool words = s->c.unscored && s->m->step_best && s->tokens.K == 1;
     const tg_real *attention = NULL;
     const int n = s->now.n;
@@ -303,36 +322,40 @@ static tg_status step(search *s, int t)
 
 /* ---- after ---- */
 
-/* Reads a finished hypothesis backwards. ids (length), attention (length,S) or NULL. */
-static void read_back(const search *s, const finished *f, int *ids, tg_real *attention)
+/* Reads a finished hypothesis backwards. ids, looked (length), attention (length,S); the last two may be NULL. */
+static void read_back(const search *s, const finished *f, int *ids, int *looked, tg_real *attention)
 {
     const size_t S = (size_t)s->task->S;
     size_t row = f->row;
     int word = f->last;
     for (int t = f->length - 1; t >= 0; t--) {
         ids[t] = word;
+        if (looked) looked[t] = s->looked[row];
         if (attention) memcpy(attention + (size_t)t * S, s->attention + row * S, S * sizeof *attention);
         word = s->word[row];
         if (t) row = s->start[t - 1] + (size_t)s->from[row];
     }
 }
 
-/* Into what collect() has taken for all hypotheses, their tokens, and their attention or NULL. */
-static void hand_out(const search *s, beam_results *found, beam_hypothesis *h, int *ids, tg_real *attention)
+/* Into what collect() has taken for all hypotheses, their tokens, where these looked, and their attention. */
+static void hand_out(const search *s, beam_results *found, beam_hypothesis *h, int *ids, int *looked,
+                     tg_real *attention)
 {
     for (int b = 0; b < s->task->B; b++) {
         found->count[b] = s->found[b];
         found->best[b] = h;
         for (int k = 0; k < s->found[b]; k++, h++) {
             const finished *f = &s->best[(size_t)b * (size_t)s->c.nbest + (size_t)k];
-            read_back(s, f, ids, attention);
+            read_back(s, f, ids, looked, attention);
             *h = (beam_hypothesis){ .length = f->length,
                                     .ids = ids,
                                     .cut = f->last != TG_END,
                                     .score = f->score,
                                     .log_probability = f->log_probability,
-                                    .attention = attention };
+                                    .attention = attention,
+                                    .looked = looked };
             ids += f->length;
+            if (looked) looked += f->length;
             if (attention) attention += (size_t)f->length * (size_t)s->task->S;
         }
     }
@@ -351,10 +374,11 @@ static tg_status collect(const search *s, beam_results *found)
     found->best = tg__arena_take(a, tg__bytes(B, sizeof *found->best));
     beam_hypothesis *h = tg__arena_take(a, tg__bytes(hypotheses, sizeof *h));
     int *ids = tg__arena_take(a, tg__bytes(tokens, sizeof *ids));
+    int *looked = s->looked ? tg__arena_take(a, tg__bytes(tokens, sizeof *looked)) : NULL;
     tg_real *attention = NULL;
     if (s->attention) attention = tg__arena_take(a, tg__bytes(tg__bytes(tokens, S), sizeof *attention));
     if (s->cx->status) return tg__status_taken(s->cx);
-    hand_out(s, found, h, ids, attention);
+    hand_out(s, found, h, ids, looked, attention);
     return TG_OK;
 }
 

@@ -35,7 +35,8 @@ typedef struct beam_task {
     int B, S;
     const int *source_lengths; /* (B), in 1..S, </s> included */
     const int *max_length;     /* (B), at least 1: tokens of each result; NULL: as the config says */
-    bool keep_attention;       /* wanted in the results */
+    bool keep_attention;       /* wanted in the results: all of it, */
+    bool keep_looked;          /* and only where each token looked most, which takes little memory */
     const int *number;         /* (B): of each sentence, for messages about it; NULL: its place */
 
     /* For tests. A hypothesis that cannot matter any more is dropped at once, which saves rows; true: not
@@ -54,6 +55,8 @@ typedef struct beam_hypothesis {
     double score;             /* see tidegate/decoding.h */
     double log_probability;   /* log P */
     const tg_real *attention; /* (length,S), or NULL */
+    const int *looked; /* (length): the source token that each token paid most attention to, of equal ones the
+                               * first; </s> left out, unless there is no other. Or NULL */
 } beam_hypothesis;
 
 typedef struct beam_results {
@@ -65,8 +68,8 @@ typedef struct beam_results {
 /* config as the user gave it (NULL: all defaults). Wrong settings, lengths out of range, or no attention
  * from a model where it is needed: TG_ERR_ARGUMENT. A logit that is not finite, or attention that is not or
  * is below 0: TG_ERR_NUMBER with sentence, hypothesis and word, from 0. Memory is taken before the first step
- * and after the last alone; most of it: 8 bytes, and with attention S numbers, for each of the
- * sum_b (max_length[b] beam) rows there can be. On failure *found is empty. */
+ * and after the last alone; most of it: 8 bytes, with keep_looked 12, and with keep_attention S numbers more, for
+ * each of the sum_b (max_length[b] beam) rows there can be. On failure *found is empty. */
 tg_status tg__beam_search(tg_context *cx, const beam_model *m, const tg_decoding_config *config,
                           const beam_task *task, beam_results *found) TG_MUST_CHECK;
 void tg__beam_results_free(beam_results *found); /* before the context is freed */

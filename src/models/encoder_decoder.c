@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <tidegate/ops.h>
 
@@ -274,22 +275,47 @@ tg_tensor *tg_encoder_decoder_logits(tg_encoder_decoder *m, tg_tape *t, const tg
                          tg_dropout(t, decode(m, t, batch, false), m->config.dropout)); /* (T,B,V) */
 }
 
-tg_tensor *tg__encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
-                                    const tg_cross_entropy_config *config)
+/* The target tokens that are no padding, in tg_pack's order. NULL: out of memory. */
+static int *real_targets(tg_tape *t, const tg_pair_batch *batch)
 {
-    if (!m->ps) return failed(t);
-    tg_tensor *u = tg_dropout(t, decode(m, t, batch, true), m->config.dropout); /* (N,R) */
     int *id = tg__tape_take(t, (size_t)batch->target_tokens * sizeof *id), n = 0;
-    if (t->cx->status) return &t->cx->nil;
-    for (int k = 0; k < batch->T; k++) /* in tg_pack's order */
+    for (int k = 0; id && k < batch->T; k++)
         for (int b = 0; b < batch->B; b++)
             if (k < batch->target_lengths[b]) id[n++] = batch->target_out[k * batch->B + b];
-    return tg_cross_entropy(t, tg_linear_run(m->output, t, u), id, config);
+    return id;
 }
 
 tg_tensor *tg_encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
                                    tg_real label_smoothing)
 {
-    return tg__encoder_decoder_loss(m, t, batch,
-                                    &(tg_cross_entropy_config){ .label_smoothing = label_smoothing });
+    if (!m->ps) return failed(t);
+    tg_tensor *u = tg_dropout(t, decode(m, t, batch, true), m->config.dropout); /* (N,R) */
+    const int *id = real_targets(t, batch);
+    if (t->cx->status) return &t->cx->nil;
+    return tg_cross_entropy(t, tg_linear_run(m->output, t, u), id,
+                            &(tg_cross_entropy_config){ .label_smoothing = label_smoothing });
+}
+
+tg_status tg__encoder_decoder_loss_sum(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
+                                       double *sum)
+{
+    enum { MOST_LOGITS = 1 << 24 };
+    tg_context *cx = t->cx;
+    const int V = m->config.target_vocabulary, most = MOST_LOGITS / V + 1;
+    tg_tape_begin(t, TG_EVAL);
+    const tg_tensor *u = m->ps ? decode(m, t, batch, true) : failed(t); /* (N,R) */
+    const int *id = real_targets(t, batch);
+    *sum = 0;
+    for (int k = 0, n; !cx->status && k < (int)batch->target_tokens; k += n) {
+        const int left = (int)batch->target_tokens - k, R = u->dim[1];
+        n = left < most ? left : most;
+        tg_tape_begin(m->kept, TG_EVAL);
+        tg_tensor *part = tg__tape_tensor(m->kept, 2, (int[]){ n, R }, false);
+        if (cx->status) break;
+        memcpy(part->data, u->data + (size_t)k * (size_t)R, (size_t)n * (size_t)R * sizeof *part->data);
+        const tg_tensor *loss = tg_cross_entropy(m->kept, tg_linear_run(m->output, m->kept, part), id + k,
+                                                 &(tg_cross_entropy_config){ .reduction = TG_SUM });
+        if (!cx->status) *sum += (double)*loss->data;
+    }
+    return tg__status_taken(cx);
 }

@@ -48,8 +48,9 @@ encoded tg__encoder_decoder_encode(tg_encoder_decoder *m, tg_tape *t, const int 
 /* s_l(0) of decoder layer l: (B,H). */
 tg_tensor *tg__encoder_decoder_bridge(tg_encoder_decoder *m, tg_tape *t, int layer, tg_tensor *summary);
 
-/* The cross entropy of a batch, as tg_cross_entropy() with this configuration, whose lengths are not looked at. */
-tg_tensor *tg__encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
-                                    const tg_cross_entropy_config *config);
+/* The sum of the cross entropy of a batch, on a tape that is begun anew in TG_EVAL. The logits are made for some tokens
+ * at a time: memory does not grow with tokens times words. */
+tg_status tg__encoder_decoder_loss_sum(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
+                                       double *sum);
 
 #endif

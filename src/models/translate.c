@@ -80,15 +80,6 @@ static char **copy_texts(int n, const char *const text[])
     return copy;
 }
 
-/* The source position that a target token looked at most, </s> left out; ties: the first. */
-static int most_attended(const tg_real *attention, int n)
-{
-    int best = 0;
-    for (int s = 1; s < n; s++)
-        if (attention[s] > attention[best]) best = s;
-    return best;
-}
-
 typedef struct inputs { /* of a batch */
     int *source;        /* (S,B): tokens, </s>, <pad> */
     int *lengths;       /* (B), </s> included */
@@ -120,10 +111,10 @@ static bool token_texts(const batch *k, int b, const beam_hypothesis *h, const c
     for (int pass = 0; pass < 2; pass++) { /* measure, then store */
         for (int t = 0; t < h->length; t++) {
             token[t] = tg_vocabulary_token(k->tr->target, h->ids[t]);
-            if (h->ids[t] != TG_UNKNOWN || k->config->keep_unknown || !h->attention) continue;
-            const int s = most_attended(h->attention + (size_t)t * (size_t)k->S, n);
+            if (h->ids[t] != TG_UNKNOWN || !h->looked) continue;
             char *to = pass ? *words + used : NULL;
-            const size_t bytes = tg_tokenizer_word(tokenizer, n, source, s, to, pass ? room - used : 0) + 1;
+            const size_t bytes =
+                tg_tokenizer_word(tokenizer, n, source, h->looked[t], to, pass ? room - used : 0) + 1;
             if (pass)
                 token[t] = to, used += bytes;
             else
@@ -263,8 +254,9 @@ static void search_batch(batch *k, tg_encoder_decoder *m, decoder_weights *weigh
                              .source_lengths = k->in.lengths,
                              .max_length = k->in.max_length,
                              .number = k->in.number,
-                             .keep_attention =
-                                 m->attends && attention_size(k->x, k->B, k->config) <= most_attention };
+                             .keep_looked = m->attends && !k->config->keep_unknown,
+                             .keep_attention = m->attends && !k->config->no_attention &&
+                                               attention_size(k->x, k->B, k->config) <= most_attention };
     k->status = d ? tg__beam_search(cx, &model, k->config, &task, &k->found) : tg__status_taken(cx);
 }
 
@@ -426,7 +418,8 @@ tg_status tg_translator_translate(tg_translator *tr, int n, const char *const te
     tg_translation *best = calloc((size_t)n + 1, sizeof *best);
     if (!best) return tg_context_note(cx, TG_ERR_MEMORY, "out of memory: %d translations", n);
     const tg_status s = tg_translator_search(
-        tr, n, text, &(tg_decoding_config){ .max_length = max_length, .unscored = true }, best);
+        tr, n, text,
+        &(tg_decoding_config){ .max_length = max_length, .unscored = true, .no_attention = true }, best);
     for (int i = 0; i < n && !s; i++) {
         translation[i] = best[i].text;
         best[i].text = NULL;

@@ -246,21 +246,69 @@ tg_status tg_translator_open(tg_context *cx, const char *path, tg_translator *tr
 
 /* ---- the loss over a data set ---- */
 
-/* Sum of the cross entropy of a batch; free_running: mixed (T,B) is room for what the decoder reads. */
-static tg_status batch_loss(tg_translator *tr, tg_pair_batch *batch, int *mixed, double *sum)
+/* Rows of a batch from `first` on whose computation needs MOST_NUMBERS at most, but at least one. */
+static int rows_together(const tg_translator *tr, const tg_pair_batch *all, int first)
 {
-    tg_tape *t = tr->model->own;
-    if (mixed) {
-        const tg_status s = tg_encoder_decoder_sample(tr->model, batch, 1, mixed);
-        if (s) return s;
-        batch->target_in = mixed;
+    enum { MOST_NUMBERS = 1 << 24 };
+    const tg_encoder_decoder_config *c = &tr->config;
+    const double of_token = (double)c->embed + 8.0 * c->hidden * c->layers;
+    int n = 0, S = 0, T = 0;
+    for (; first + n < all->B; n++) {
+        if (all->source_lengths[first + n] > S) S = all->source_lengths[first + n];
+        if (all->target_lengths[first + n] > T) T = all->target_lengths[first + n];
+        const double of_row = (S + T) * of_token + (c->attention ? 2.0 * S * T : 0);
+        if (n && (n + 1) * of_row > MOST_NUMBERS) break;
     }
-    tg_tape_begin(t, TG_EVAL);
-    const tg_tensor *one =
-        tg__encoder_decoder_loss(tr->model, t, batch, &(tg_cross_entropy_config){ .reduction = TG_SUM });
-    if (t->cx->status) return tg__status_taken(t->cx);
-    *sum += *one->data;
-    return TG_OK;
+    return n;
+}
+
+/* Columns first, ..., first+n-1 of an array of B columns. */
+static const int *take_columns(int *to, const int *from, int rows, int B, int first, int n)
+{
+    for (int k = 0; k < rows; k++)
+        memcpy(to + (size_t)k * (size_t)n, from + (size_t)k * (size_t)B + first, (size_t)n * sizeof *to);
+    return to;
+}
+
+/* Some rows of a batch as a batch. Its arrays stand at room, which goes on behind them. */
+static tg_pair_batch some_rows(const tg_pair_batch *all, int first, int n, int **room)
+{
+    tg_pair_batch x = *all;
+    x.B = n, x.S = x.T = 0, x.target_tokens = 0;
+    x.source_lengths += first, x.target_lengths += first, x.pair += first;
+    for (int b = 0; b < n; b++) {
+        if (x.source_lengths[b] > x.S) x.S = x.source_lengths[b];
+        if (x.target_lengths[b] > x.T) x.T = x.target_lengths[b];
+        x.target_tokens += x.target_lengths[b];
+    }
+    x.source = take_columns(*room, all->source, x.S, all->B, first, n), *room += (size_t)x.S * (size_t)n;
+    x.target_in = take_columns(*room, all->target_in, x.T, all->B, first, n),
+    *room += (size_t)x.T * (size_t)n;
+    x.target_out = take_columns(*room, all->target_out, x.T, all->B, first, n),
+    *room += (size_t)x.T * (size_t)n;
+    return x;
+}
+
+/* Adds the cross entropy of a batch. Long sentences are taken a few at a time, so that memory is bounded. */
+static tg_status add_loss(tg_translator *tr, const tg_pair_batch *all, bool free_running, double *sum)
+{
+    tg_context *cx = tr->params->cx;
+    const size_t tokens =
+        (size_t)all->S + 3 * (size_t)all->T; /* of a row, and room for what the decoder reads */
+    int *const room = tg__allocate(cx, tg__bytes(tg__bytes(tokens, (size_t)all->B), sizeof *room));
+    tg_status s = room ? TG_OK : TG_ERR_MEMORY;
+    for (int first = 0, n; !s && first < all->B; first += n) {
+        int *mixed = room;
+        double part;
+        n = rows_together(tr, all, first);
+        tg_pair_batch some = some_rows(all, first, n, &mixed);
+        if (free_running) s = tg_encoder_decoder_sample(tr->model, &some, 1, mixed);
+        if (free_running) some.target_in = mixed;
+        if (!s) s = tg__encoder_decoder_loss_sum(tr->model, tr->model->own, &some, &part);
+        if (!s) *sum += part;
+    }
+    tg__release(cx, room);
+    return s;
 }
 
 static tg_status mean_loss(tg_translator *tr, tg_batches *data, bool free_running, double *loss)
@@ -270,15 +318,9 @@ static tg_status mean_loss(tg_translator *tr, tg_batches *data, bool free_runnin
     if (cx->status) return cx->status;
     for (int64_t k = 0, n = tg_batches_count(data); k < n; k++) {
         tg_pair_batch batch;
-        int *mixed = NULL;
         tg_batches_get(data, 0, k, &batch);
         if (cx->status) return tg__status_taken(cx);
-        if (free_running) {
-            mixed = tg__allocate(cx, tg__bytes(tg__bytes((size_t)batch.T, (size_t)batch.B), sizeof *mixed));
-            if (!mixed) return TG_ERR_MEMORY;
-        }
-        const tg_status s = batch_loss(tr, &batch, mixed, &sum);
-        if (mixed) tg__release(cx, mixed);
+        const tg_status s = add_loss(tr, &batch, free_running, &sum);
         if (s) return s;
         tokens += (double)batch.target_tokens;
     }

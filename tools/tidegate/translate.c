@@ -58,12 +58,15 @@ typedef struct job {
     long long line; /* lines done */
 } job;
 
-/* All translations of line `number`, best first. */
+/* All translations of line `number`, best first; of several, each in the last of three columns. */
 static void put_translations(const job *j, long long number, const tg_translation best[])
 {
     const int nbest = j->config.nbest;
     for (int k = 0; k < nbest && best[k].text; k++) {
-        if (nbest > 1) printf("%lld\t%.4f\t", number, best[k].score);
+        if (nbest > 1) {
+            printf("%lld\t%.4f\t", number, best[k].score);
+            for (char *p = best[k].text; (p = strchr(p, '\t'));) *p = ' '; /* it would begin another column */
+        }
         put_text(best[k].text);
         putchar('\n');
     }
@@ -201,6 +204,7 @@ int command_translate(int argc, char *argv[])
               .escape = isatty(STDOUT_FILENO) };
     j.config.nbest = (int)given.nbest;
     j.config.unscored = given.nbest == 1;
+    j.config.no_attention = !given.attention;
     if (from_file && is_input(given.attention, name[1]))
         return fail("--attention %s: this is the file that is to be translated", given.attention);
     j.in = from_file ? open(name[1], O_RDONLY | O_CLOEXEC) : STDIN_FILENO; /* after isatty(): errno */
