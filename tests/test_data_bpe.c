@@ -339,6 +339,7 @@ END_TEST
 /* ---- files ---- */
 
 #define BYTES(text) text, sizeof(text) - 1
+#define MARK        "\xEF\xBB\xBF" /* the byte order mark */
 static const struct {
     const char *text;
     size_t bytes;
@@ -352,7 +353,16 @@ static const struct {
     { BYTES("#version: 0.2"), TG_OK, "", 0 },
     { BYTES("#version: 0.2\n"), TG_OK, "", 0 },
     { BYTES("#version: 0.2 byte\na b\n"), TG_ERR_FORMAT, "version '0.2 byte'", 0 },
-    { BYTES("#version: 0.3\na b\n"), TG_ERR_FORMAT, "version '0.3'", 0 },
+    { BYTES("#version: 0.3\na b\n"), TG_ERR_FORMAT, "version '0.3'", 0 }, /* as by subword-nmt */
+    { BYTES("#version: 0.2.0\na b\n"), TG_OK, "a b", 1 },
+    { BYTES("#version: 0.2.1\na b\n"), TG_ERR_FORMAT, "version '0.2.1'", 0 },
+    { BYTES("#version: 0.20\na b\n"), TG_ERR_FORMAT, "version '0.20'", 0 },
+    { BYTES("#version:\na b\n"), TG_ERR_FORMAT, "version ''", 0 },
+    { BYTES(MARK "#version: 0.3\na b\n"), TG_ERR_FORMAT, "version '0.3'", 0 },
+    { BYTES(MARK "a b\n" MARK "ab c</w>\n"), TG_OK, "ab c</w>", 2 },
+    { BYTES("a b\r\r\nab c</w>\r\n"), TG_OK, "ab c</w>", 2 },
+    { BYTES("#version: 0.2\ra b\rab c\r"), TG_ERR_FORMAT, "line 1 has a carriage return", 0 },
+    { BYTES("a b\rab c\r"), TG_ERR_FORMAT, "line 1 has a carriage return", 0 },
     { BYTES("#version: \x1B[31m0.2222222222222222222222222222222222222222222222222222222222222222\na b\n"),
       TG_ERR_FORMAT, "version '?[31m0.2", 0 },
     { BYTES("#version: 0.2\na b\nab\n"), TG_ERR_FORMAT, "line 3 is not two symbols", 0 },
@@ -389,6 +399,31 @@ START_TEST(codes_files_are_read_or_refused_with_the_line)
     }
     ck_assert_int_eq(tg_tokenizer_read(bpe(cx), "/nowhere/codes"), TG_ERR_ABSENT);
     ck_assert_int_eq(tg_tokenizer_read(bpe(cx), "/tmp"), TG_ERR_IO);
+    tg_context_free(cx);
+}
+END_TEST
+
+/* The codes cut "ab" in one piece by version 0.2, and by 0.1 in two. */
+START_TEST(version_is_read_as_by_subword_nmt)
+{
+    static const struct {
+        const char *line, *pieces;
+    } versions[] = {
+        { "#version: 0.2\n", "ab" },
+        { "#version: 0.2.0\n", "ab" },
+        { "#version:  0.2.0.00 \n", "ab" },
+        { MARK "#version: 0.2\n", "ab" },
+        { "#version: 0.1.0\n", "a@@ b" },
+        { "", "a@@ b" },
+        { MARK, "a@@ b" },
+    };
+    tg_context *cx = tg_context_new(NULL);
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        char text[64], got[64];
+        snprintf(text, sizeof text, "%sa b</w>\n", versions[i].line);
+        tokenized(bpe_of(cx, text), "ab", got, sizeof got);
+        ck_assert_str_eq(got, versions[i].pieces);
+    }
     tg_context_free(cx);
 }
 END_TEST
@@ -589,6 +624,6 @@ TG_TEST_MAIN("data/bpe", codes_are_learnt_and_words_cut_as_subword_nmt_does,
              most_frequent_and_then_greatest_pair_comes_first, lower_case_is_learnt_and_written,
              joiners_stay_outside_of_pieces, any_text_comes_back_from_its_pieces,
              long_words_take_no_long_time, pieces_lead_to_their_word,
-             codes_files_are_read_or_refused_with_the_line, first_of_equal_pairs_counts,
-             codes_are_given_once_and_before_use, out_of_memory_loses_no_words,
+             codes_files_are_read_or_refused_with_the_line, version_is_read_as_by_subword_nmt,
+             first_of_equal_pairs_counts, codes_are_given_once_and_before_use, out_of_memory_loses_no_words,
              codes_are_stored_with_the_vocabulary, stored_codes_are_checked)

@@ -34,6 +34,7 @@ typedef struct parsed_case {
     const char *pairs; /* "source>target|..." */
 } parsed_case;
 #define BYTES(text) text, sizeof(text) - 1
+#define MARK        "\xEF\xBB\xBF" /* the byte order mark */
 
 static const parsed_case good[] = {
     { BYTES("a\tb\n"), "a>b|" },
@@ -44,13 +45,17 @@ static const parsed_case good[] = {
             "a\tb\n"),
       "a>b|" },                                          /* byte order mark */
     { BYTES("a\xEF\xBB\xBF\tb\n"), "a\xEF\xBB\xBF>b|" }, /* not at the start: text */
+    { BYTES(MARK "a\t" MARK "b\n"), "a>b|" },            /* two files side by side, */
+    { BYTES("a\tb\n" MARK "c\td\n" MARK "\n" MARK " " MARK "e\t f\n"), "a>b|c>d|e>f|" }, /* in a row */
     { BYTES("  a  b \t \v b\f\n"), "a  b>b|" },
     { BYTES("\n \n\r\n \f\na\tb\n\n"), "a>b|" },
     { BYTES("a\tb\tc\td\n"), "a>b|" },
     { BYTES("a\tb\t\n"), "a>b|" },
-    { BYTES("a\rb\tc\rd\n"), "a\rb>c\rd|" }, /* a lone CR is white space within the side */
+    { BYTES("a\tb\r\r\nc\td\n\r\r\n"), "a>b|c>d|" }, /* LF became CR LF twice */
     { BYTES("\x01\tb\x1B[0m\x7F\n"), "\x01>b\x1B[0m\x7F|" },
-    { BYTES("\xC2\xA0\t\xE3\x80\x80\n"), "\xC2\xA0>\xE3\x80\x80|" }, /* only ASCII white space is cut off */
+    { BYTES("\xC2\xA0x\t\xE3\x80\x80y\n"),
+      "\xC2\xA0x>\xE3\x80\x80y|" },                                  /* only ASCII white space is cut off */
+    { BYTES("\xE2\x80\x8B\t\xC2\xAD\n"), "\xE2\x80\x8B>\xC2\xAD|" }, /* invisible, but no white space */
     { BYTES("\xC3\xA9t\xC3\xA9\t\xF0\x9F\x98\x80\n"), "\xC3\xA9t\xC3\xA9>\xF0\x9F\x98\x80|" },
     { BYTES("a\tb\na\tb\na\tc\n"), "a>b|a>b|a>c|" },
 };
@@ -103,8 +108,18 @@ static const parsed_case bad[] = {
     { BYTES("\xFF\xFE"
             "a\0\t\0b\0\n\0"),
       "line 1, byte 1: not valid UTF-8 (byte 0xFF 0xFE); it looks like UTF-16" },
+    { BYTES("a\tb\rc\td\r"),
+      "t.tsv: line 1, byte 4: a carriage return (CR) inside a line: lines end in LF or CR LF" },
+    { BYTES("a\tb\n\rc\td\n"), "t.tsv: line 2, byte 1: a carriage return" },
+    { BYTES("a\tb\nc\r\td\n"), "t.tsv: line 2, byte 2: a carriage return" },
+    { BYTES("a\tb\nc\t\xC2\xA0\n"), "t.tsv: line 2, byte 3: nothing after the tab: the target is empty" },
+    { BYTES("\xE3\x80\x80 \xE2\x80\xA8\tb\n"),
+      "line 1, byte 1: nothing before the tab: the source is empty" },
+    { BYTES("a\t\xC2\x85\n"), "byte 3: nothing after the tab" },
+    { BYTES("a\t " MARK "\xE2\x80\x83\n"), "byte 3: nothing after the tab" },
+    { BYTES("\n \n\r\n\xC2\xA0\n"), "t.tsv: no pair in 4 lines: 4 blank" },
     { BYTES("\n \n\r\n"), "t.tsv: no pair in 3 lines: 3 blank, 0 longer than 100 tokens" },
-    { BYTES("\xEF\xBB\xBF"), "t.tsv: no pair in 0 lines" },
+    { BYTES(MARK), "t.tsv: no pair in 1 line: 1 blank" },
 };
 
 START_TEST(bad_bytes_are_refused_with_line_and_byte)

@@ -7,8 +7,9 @@
 #include <tidegate/tidegate.h>
 #include <utf8proc.h>
 
-#define J "\xEF\xBF\xAD" /* the joiner */
-#define E "\xEF\xBF\xAE" /* what it is escaped with */
+#define J    "\xEF\xBF\xAD" /* the joiner */
+#define E    "\xEF\xBF\xAE" /* what it is escaped with */
+#define MARK "\xEF\xBB\xBF" /* the byte order mark */
 
 /* The tokens, with a space between. */
 static void tokenized(const tg_tokenizer *k, const char *text, char *out, size_t bytes)
@@ -260,7 +261,12 @@ static const struct {
     { TG_CHARACTERS, false, "\xE1\x84\x80\xE1\x85\xA1 q\xCC\x87\xCC\xA3", "\xEA\xB0\x80 q\xCC\xA3\xCC\x87" },
     { TG_WORDS, false, "\xEF\xAC\x81 \xC2\xB2", "\xEF\xAC\x81 \xC2\xB2" }, /* compatible is not equal */
     { TG_WORDS, true, "L'\xC3\x89T\xC3\x89, ALORS", "l'\xC3\xA9t\xC3\xA9, alors" },
-    { TG_SPACES, true, "\xCE\x91\xCE\xA3 \xD0\x96 <UNK>", "\xCE\xB1\xCF\x83 \xD0\xB6 <unk>" },
+    { TG_SPACES, true, "\xCE\x91\xCE\xA3 \xD0\x96 <UNK>", "\xCE\xB1\xCF\x82 \xD0\xB6 <unk>" },
+    { TG_WORDS, true, "\xCE\xA3\xCE\xA3\xCE\xA3, \xCE\xA3 \xCE\x91\xCE\xA3'\xCE\x91",
+      "\xCF\x83\xCF\x83\xCF\x82, \xCF\x83 \xCE\xB1\xCF\x83'\xCE\xB1" }, /* final sigma */
+    { TG_WORDS, true, "\xCE\x91\xCC\x81\xCE\xA3\xCC\x81. \xC4\xB0", "\xCE\xAC\xCF\x82\xCC\x81. i\xCC\x87" },
+    { TG_CHARACTERS, true, MARK MARK "a" MARK, "a" MARK }, /* a byte order mark at the start */
+    { TG_SPACES, false, MARK "a", "a" },
     { TG_CHARACTERS, true, "E\xCC\x81 J\xCC\x8C",
       "\xC3\xA9 \xC7\xB0" },              /* only the small j has a composed form */
     { TG_WORDS, true, "E\xFF", "E\xFF" }, /* no UTF-8: as it is */

@@ -59,7 +59,8 @@ def options_change_the_score(folder):
 def ends_of_lines_and_marks_do_not_matter(folder):
     hypotheses, references = files(folder)
     wanted = succeeds("score", hypotheses, *references).out
-    for changed in [lambda text: text.replace("\n", "\r\n"), lambda text: text.rstrip("\n"), lambda text: "\ufeff" + text]:
+    for changed in [lambda text: text.replace("\n", "\r\n"), lambda text: text.rstrip("\n"), lambda text: "\ufeff" + text,
+                    lambda text: "".join(f"\ufeff{line}\r\r\n" for line in text.splitlines())]:
         for path, text in [(hypotheses, HYPOTHESES), (folder / "first.txt", FIRST)]:
             write(path, changed(text))
             expect(succeeds("score", hypotheses, *references).out == wanted, repr(changed(text)))
@@ -95,6 +96,7 @@ def score_refuses_what_it_cannot_compare(folder):
     bad = folder / "bad.txt"
     for text, says in [(b"", "bad.txt: is empty"), (b"one\nt\xffo\nthree\n", "bad.txt: line 2: byte 2 is not UTF-8 (0xFF)"),
                        (b"one\ntwo\nthr\0e\n", "bad.txt: line 3: byte 4 is a NUL"),
+                       (b"one\ntwo\rthree\r\n", "bad.txt: line 2: byte 4 is a carriage return (CR): lines end in LF or CR LF"),
                        (b"one\xe2\x82", "bad.txt: line 1: byte 4 is not UTF-8 (0xE2)"),
                        (b"one\n" + b"a" * 1000001, "bad.txt: line 2: longer than 1000000 bytes")]:
         write(bad, text)
@@ -147,8 +149,30 @@ def evaluate_and_score_agree(folder):
     fails("evaluate", run, "--data", folder / "train.tsv", "--tokenize", "words", code=2, says="--tokenize is one of")
 
 
+def evaluate_compares_texts_in_one_normal_form(folder):
+    cafe, deja, vu = "cafe\u0301", "de\u0301ja\u0300", "e\u0301te\u0301 fore\u0302t"
+    data = write(folder / "decomposed.tsv", f"a b c d e\t{cafe} {deja} {vu}\nb c d e f\t{deja} {vu} {cafe}\n")
+    succeeds("train", "translate", "--train", data, "--out", folder / "run", "--embed", 16, "--hidden", 16, "--epochs", 80,
+             "--lr", 0.02, "--dropout", 0, "--tokenizer", "words", "--quiet")
+    values = json.loads(succeeds("evaluate", folder / "run", "--data", data).out)
+    expect(values["exact_match"] == 1 and values["bleu"] == 100 and values["chrf"] == 100, values)
+
+
+def lower_case_of_evaluate_and_score_is_one(folder):
+    data = write(folder / "greek.tsv", "a b\tΛΟΓΟΣ ΑΥΤΟΣ ΣΣ Σ.\nc d\tλογος αυτος σς σ.\n" * 2)
+    succeeds("train", "translate", "--train", data, "--out", folder / "run", *harness.TINY, "--epochs", 100, "--lr", 0.02,
+             "--dropout", 0, "--tokenizer", "words", "--lowercase", "--quiet")
+    said = succeeds("translate", folder / "run", stdin=b"a b\n").out
+    expect(said == "λογος αυτος σς σ.\n", said)
+    reference = write(folder / "reference", "ΛΟΓΟΣ ΑΥΤΟΣ ΣΣ Σ.\n")
+    scored = json.loads(succeeds("score", "--reference", reference, "--lowercase", "--json", stdin=said.encode()).out)
+    values = json.loads(succeeds("evaluate", folder / "run", "--data", data).out)
+    expect(scored["bleu"] == values["bleu"] == 100 and values["exact_match"] == 1, scored, values)
+
+
 if __name__ == "__main__":
     harness.main([score_prints_the_two_usual_lines, score_prints_one_json_object, options_change_the_score,
                   ends_of_lines_and_marks_do_not_matter, empty_lines_are_translations,
                   score_refuses_what_it_cannot_compare, wrong_usage_of_score_says_so,
-                  output_of_score_that_cannot_be_written_is_an_error, score_reads_pipes, evaluate_and_score_agree])
+                  output_of_score_that_cannot_be_written_is_an_error, score_reads_pipes, evaluate_and_score_agree,
+                  evaluate_compares_texts_in_one_normal_form, lower_case_of_evaluate_and_score_is_one])

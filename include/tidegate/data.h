@@ -12,7 +12,8 @@ extern "C" {
 /* ---- text to tokens ----
  *
  * A tokenizer cuts a sentence into tokens, and puts tokens together to a sentence again. Whatever the kind,
- * the text first gets Unicode's normal form C (an e and a combining accent become one character); then
+ * the text first loses byte order marks (U+FEFF) at its start, and gets Unicode's normal form C (an e and a
+ * combining accent become one character); then
  * every kind but TG_SPACES and TG_CHARACTERS takes any Unicode white space, no-break spaces too, for a
  * space. What is put together again is that text, with one space for each run of white space
  * (TG_CHARACTERS: with all of it). */
@@ -55,7 +56,7 @@ TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind); /* fa
 
 typedef struct tg_tokenizer_config {
     tg_tokenizer_kind kind;
-    bool lowercase; /* every letter to its lower case, by Unicode's simple mapping */
+    bool lowercase; /* to lower case, by Unicode's full default mapping: a sigma that ends a word is final */
 } tg_tokenizer_config;
 
 typedef struct tg_tokenizer tg_tokenizer; /* lives as long as the context */
@@ -82,8 +83,11 @@ TG_API char **tg_tokenizer_split(const tg_tokenizer *k, const char *text, int *n
  * (TG_ERR_STATE) are failures of the context, and so is to tokenize without codes. */
 TG_API void tg_tokenizer_add(tg_tokenizer *k, const char *text);
 TG_API void tg_tokenizer_learn(tg_tokenizer *k, int merges, int min_frequency);
-/* Or read from a file of subword-nmt's, version 0.1 or 0.2: "left right", one a line. Else TG_ERR_FORMAT
- * with the line; for files that cannot be read, as tg_pairs_read(). On failure k is still without codes. */
+/* Or read from a file of subword-nmt's, version 0.1 or 0.2: "left right", one a line. The version is what
+ * subword-nmt takes for it: the last word of a first line "#version: 0.2", less any ".0" at its end; without
+ * such a line, 0.1. Byte order marks at the start of lines are dropped. Anything else, another version or a CR
+ * inside a line too, is TG_ERR_FORMAT with the line; for files that cannot be read, as tg_pairs_read(). On failure
+ * k is still without codes. */
 TG_API tg_status tg_tokenizer_read(tg_tokenizer *k, const char *path) TG_MUST_CHECK;
 TG_API int tg_tokenizer_merges(const tg_tokenizer *k);               /* how many codes it has */
 TG_API const char *tg_tokenizer_merge(const tg_tokenizer *k, int i); /* "left right"; "" out of range */
@@ -146,7 +150,7 @@ typedef struct tg_pairs_config {
 typedef struct tg_pairs_info {
     int64_t lines;            /* in the file; the last may lack its LF */
     int64_t pairs;            /* kept */
-    int64_t blank;            /* lines of white space without a tab, passed over */
+    int64_t blank;            /* lines of nothing but white space, without a tab, passed over */
     int64_t too_long;         /* pairs left out, see max_length */
     int64_t extra_columns;    /* lines with more than two columns: what follows the second is ignored */
     int64_t repeated_sources; /* pairs kept whose source came before in one that was kept, too */
@@ -155,10 +159,11 @@ typedef struct tg_pairs_info {
     int64_t bytes;
 } tg_pairs_info;
 
-/* CR LF is read as LF, a byte order mark at the start is passed over; ASCII white space around a side is
- * cut off. Control characters, a lone CR too, are text like any other.
- * A line without a tab, an empty side, bytes that are not UTF-8 (overlong forms and surrogates included),
- * a NUL, or a line over a million bytes: TG_ERR_DATA with file, line and byte in the line, both from 1. A
+/* CR LF is read as LF. Byte order marks (U+FEFF) at the start of a line or a side are dropped, and ASCII white
+ * space around a side is cut off. Control characters but CR are text like any other.
+ * A line without a tab, a side without anything but white space (by Unicode), bytes that are not UTF-8
+ * (overlong forms and surrogates included), a NUL, a CR that is not at the end of its line, or a line over a
+ * million bytes: TG_ERR_DATA with file, line and byte in the line, both from 1. A
  * file that is empty, without any pair, or over 1 GiB: TG_ERR_DATA. No such file: TG_ERR_ABSENT. What is
  * not a plain file, cannot be read, or changes meanwhile: TG_ERR_IO. On failure *pairs and *info stay as
  * they were. config and info may be NULL. */

@@ -1,11 +1,11 @@
-/* metrics/lowercase.c -- lower case, in full: The Unicode Standard, section 3.13, and SpecialCasing.txt.
- *
- * Two code points have more to them than another code point of their own. */
+/* core/lowercase.c -- see lowercase.h. */
+#include "core/lowercase.h"
+
+#include <stdbool.h>
+
 #include <utf8proc.h>
 
-#include "metrics/metrics.h"
-
-enum { CAPITAL_I_WITH_DOT = 0x130, DOT_ABOVE = 0x307, CAPITAL_SIGMA = 0x3A3, FINAL_SIGMA = 0x3C2 };
+enum { CAPITAL_SIGMA = 0x3A3, FINAL_SIGMA = 0x3C2 };
 
 typedef struct range {
     uint32_t from, to;
@@ -51,28 +51,18 @@ static bool is_ignorable(uint32_t c)
     }
 }
 
-/* The condition Final_Sigma: a letter before it, and none after it, within the word. */
-static bool is_final(const symbols *text, size_t i)
+/* The condition Final_Sigma: a cased letter before it and none after it, within the word. */
+static bool is_final(const uint32_t *code, size_t n, size_t i)
 {
     size_t before = i, after = i + 1;
-    while (before && is_ignorable(text->at[before - 1])) before--;
-    if (!before || !is_cased(text->at[before - 1])) return false;
-    while (after < text->n && is_ignorable(text->at[after])) after++;
-    return after == text->n || !is_cased(text->at[after]);
+    while (before && is_ignorable(code[before - 1])) before--;
+    if (!before || !is_cased(code[before - 1])) return false;
+    while (after < n && is_ignorable(code[after])) after++;
+    return after == n || !is_cased(code[after]);
 }
 
-void tg__lowercase(reading *r)
+uint32_t tg__lowercase(const uint32_t *code, size_t n, size_t i)
 {
-    const symbols *text = &r->text;
-    symbols *lower = &r->spare; /* no letter has more code points than it had bytes */
-    lower->n = 0;
-    for (size_t i = 0; i < text->n; i++) {
-        const uint32_t c = text->at[i];
-        if (c == CAPITAL_SIGMA && is_final(text, i))
-            lower->at[lower->n++] = FINAL_SIGMA;
-        else
-            lower->at[lower->n++] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
-        if (c == CAPITAL_I_WITH_DOT) lower->at[lower->n++] = DOT_ABOVE; /* after the i */
-    }
-    tg__reading_turn(r);
+    if (code[i] == CAPITAL_SIGMA && is_final(code, n, i)) return FINAL_SIGMA;
+    return (uint32_t)utf8proc_tolower((utf8proc_int32_t)code[i]);
 }

@@ -12,6 +12,12 @@
 /* ASCII white space: the same in every locale. A no-break space is part of its word. */
 static inline bool tg__is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+/* The text after the byte order marks (U+FEFF) that it begins with, which are no part of it. */
+const char *tg__after_marks(const char *text);
+
+/* Does text hold nothing but white space, by Unicode, and byte order marks? */
+bool tg__is_blank(const char *text);
+
 /* ---- files ---- */
 
 /* *text: the whole file, *bytes of it, and a 0; for tg__release(). A file that is empty, or over a GiB:

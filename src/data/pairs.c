@@ -74,19 +74,23 @@ static tg_status check_bytes(const reader *r, const char *end)
     for (const char *p = r->line; p < end;) {
         const int bytes = tg__utf8_bytes(p);
         if (!*p) return refuse(r, p, "a NUL byte: this is not text");
+        if (*p == '\r') return refuse(r, p, "a carriage return (CR) inside a line: lines end in LF or CR LF");
         if (!bytes) return refuse_bytes(r, p, end);
         p += bytes;
     }
     return TG_OK;
 }
 
-/* Cuts the white space off [*from, end) and ends it with a 0, at *end or before. */
+/* The text of [from, end), without ASCII white space and byte order marks around it: ended with a 0, at end or
+ * before. Empty if it is blank by Unicode. */
 static char *cut(char *from, char *end)
 {
-    while (from < end && tg__is_space(*from)) from++;
+    bool mark;
+    while ((mark = end - from >= MARK_BYTES && tg__starts(from, MARK)) || (from < end && tg__is_space(*from)))
+        from += mark ? MARK_BYTES : 1;
     while (end > from && tg__is_space(end[-1])) end--;
     *end = 0;
-    return from;
+    return tg__is_blank(from) ? end : from;
 }
 
 static void count(int64_t *n, int64_t *first, int64_t line)
@@ -106,7 +110,7 @@ static tg_status count_tokens(const tg_tokenizer *k, const char *text, int *n)
 static tg_status read_line(reader *r, char *end)
 {
     tg_pairs *p = r->pairs;
-    if (end > r->line && end[-1] == '\r') end--;
+    while (end > r->line && end[-1] == '\r') end--;
     if (end - r->line > PAIRS_MOST_LINE)
         return refuse(r, r->line + PAIRS_MOST_LINE, "the line has %lld bytes, more than %d",
                       (long long)(end - r->line), PAIRS_MOST_LINE);
@@ -140,10 +144,9 @@ static tg_status read_lines(reader *r)
 {
     char *const begin = r->pairs->text, *const end = begin + r->info.bytes;
     char *next = begin;
-    if (r->info.bytes >= 3 && !memcmp(begin, "\xEF\xBB\xBF", 3)) next += 3; /* byte order mark */
     while (next < end) {
         char *newline = memchr(next, '\n', (size_t)(end - next));
-        r->line = next;
+        r->line = next + (tg__after_marks(next) - next);
         r->info.lines++;
         next = newline ? newline + 1 : end;
         const tg_status s = read_line(r, newline ? newline : end);
@@ -188,10 +191,10 @@ static tg_status parse(reader *r)
     tg_status s;
     if ((s = make_room(r->pairs, (size_t)r->info.bytes)) || (s = read_lines(r))) return s;
     if (!r->pairs->n)
-        return tg_context_note(r->cx, TG_ERR_DATA,
-                               "%s: no pair in %lld lines: %lld blank, %lld longer than %d tokens",
-                               tg__shown_path(r->name).s, (long long)r->info.lines, (long long)r->info.blank,
-                               (long long)r->info.too_long, r->config.max_length);
+        return tg_context_note(
+            r->cx, TG_ERR_DATA, "%s: no pair in %lld line%s: %lld blank, %lld longer than %d tokens",
+            tg__shown_path(r->name).s, (long long)r->info.lines, r->info.lines == 1 ? "" : "s",
+            (long long)r->info.blank, (long long)r->info.too_long, r->config.max_length);
     return count_repeated(r->pairs, &r->info);
 }
 

@@ -5,6 +5,12 @@
 
 bool tg_utf8_valid(const char *text, size_t *at) { return tg__utf8_valid(text, at); }
 
+const char *tg__after_marks(const char *text)
+{
+    while (tg__starts(text, MARK)) text += MARK_BYTES;
+    return text;
+}
+
 const char *tg__next_spaced(const char *p, size_t *bytes)
 {
     while (tg__is_space(*p)) p++;

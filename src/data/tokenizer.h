@@ -35,8 +35,8 @@ typedef struct normal_text {
     void *block; /* for tg__release(), if the text did not fit; or NULL */
 } normal_text;
 
-/* text in normal form C, in lower case if asked: text itself, or in *room. What is not UTF-8 stays as it
- * is. NULL: out of memory; the message says so, and the context is not poisoned. */
+/* text in normal form C, in lower case if asked, without byte order marks at its start: part of text itself, or
+ * in *room. What is not UTF-8 stays as it is. NULL: out of memory; the message says so, and the context is not poisoned. */
 const char *tg__normal(tg_context *cx, const char *text, bool lowercase, normal_text *room);
 
 /* ---- where the next token starts at or after p, and its bytes: 0 at the end of the text ---- */
@@ -52,6 +52,8 @@ const char *tg__next_character(const char *p, size_t *bytes);
 #define ESCAPE_BYTES 4    /* with the digit */
 #define MORE         "@@" /* behind a piece: its word goes on in the next */
 #define MORE_BYTES   2
+#define MARK         "\xEF\xBB\xBF" /* U+FEFF, the byte order mark */
+#define MARK_BYTES   3
 
 static inline bool tg__starts(const char *p, const char *mark)
 {

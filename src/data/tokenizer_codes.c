@@ -74,42 +74,85 @@ void tg_tokenizer_learn(tg_tokenizer *k, int merges, int min_frequency)
 
 /* ---- read ---- */
 
-/* "#version: 0.2"; without such a line, 0.1. Moves *p past it. */
-static tg_status read_version(tg_tokenizer *k, const char *name, const char **p, bool *old)
+typedef struct codes_file {
+    tg_tokenizer *k;
+    const char *name, *next, *end;
+    int line;
+} codes_file;
+
+typedef struct piece {
+    const char *at;
+    size_t bytes;
+} piece;
+
+/* The next line without spaces and CRs around it, and without a byte order mark in front. */
+static tg_status next_line(codes_file *f, piece *line)
 {
-    static const char mark[] = "#version:";
-    const size_t bytes = strcspn(*p, "\r\n");
-    *old = true;
-    if (strncmp(*p, mark, strlen(mark)) != 0) return TG_OK;
-    const char *version = *p + strlen(mark) + strspn(*p + strlen(mark), " ");
-    const size_t n = (size_t)(*p + bytes - version);
-    *old = n == 3 && !memcmp(version, "0.1", 3);
-    if (!*old && (n != 3 || memcmp(version, "0.2", 3) != 0)) {
-        char shown[64] = "";
-        memcpy(shown, version, n < sizeof shown ? n : sizeof shown - 1);
-        return tg_context_note(k->cx, TG_ERR_FORMAT, "%s: codes of version '%s': 0.1 and 0.2 can be read",
-                               tg__shown_path(name).s, tg__shown_text(shown).s);
-    }
-    *p += bytes;
-    if (**p) *p += strspn(*p, "\r") + 1;
-    return TG_OK;
+    const char *newline = memchr(f->next, '\n', (size_t)(f->end - f->next)),
+               *stop = newline ? newline : f->end, *p = tg__after_marks(f->next);
+    f->next = newline ? newline + 1 : f->end;
+    f->line++;
+    while (p < stop && *p == ' ') p++;
+    while (stop > p && (stop[-1] == ' ' || stop[-1] == '\r')) stop--;
+    *line = (piece){ p, (size_t)(stop - p) };
+    if (!memchr(p, '\r', line->bytes)) return TG_OK;
+    return tg_context_note(f->k->cx, TG_ERR_FORMAT,
+                           "%s: line %d has a carriage return (CR) inside: lines end in LF or CR LF",
+                           tg__shown_path(f->name).s, f->line);
 }
 
-/* White space around a line is no part of it; nor are empty lines at the end. */
-static tg_status read_lines(tg_tokenizer *k, const char *name, const char *p, const char *end, int line)
+static bool is_version(piece x, const char *version)
 {
-    while (end > p && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' ')) end--;
-    for (; p < end; line++) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p));
-        const char *stop = newline ? newline : end, *next = stop + (newline != NULL);
-        while (p < stop && *p == ' ') p++;
-        while (stop > p && (stop[-1] == ' ' || stop[-1] == '\r')) stop--;
-        if (!tg__is_code(p, (size_t)(stop - p)))
-            return tg_context_note(k->cx, TG_ERR_FORMAT,
+    return x.bytes == strlen(version) && !memcmp(x.at, version, x.bytes);
+}
+
+/* subword-nmt: the last word of "#version: 0.2", without any ".0" at its end. */
+static piece version_of(piece line)
+{
+    const char *end = line.at + line.bytes, *p = end;
+    while (p > line.at && !tg__is_space(p[-1])) p--;
+    for (const char *dot; (dot = memrchr(p, '.', (size_t)(end - p)));) {
+        const size_t zeros = strspn(dot + 1, "0");
+        if (!zeros || dot + 1 + zeros != end) break;
+        end = dot;
+    }
+    return (piece){ p, (size_t)(end - p) };
+}
+
+/* "#version: 0.2", if the file begins so; without such a line the version is 0.1. */
+static tg_status read_version(codes_file *f, bool *old)
+{
+    static const char mark[] = "#version:";
+    const codes_file start = *f;
+    piece line;
+    const tg_status s = next_line(f, &line);
+    const piece version = version_of(line);
+    *old = true;
+    if (s) return s;
+    if (line.bytes < strlen(mark) || memcmp(line.at, mark, strlen(mark)) != 0) return *f = start, TG_OK;
+    *old = is_version(version, "0.1");
+    if (*old || is_version(version, "0.2")) return TG_OK;
+    const char *said = line.at + strlen(mark) + strspn(line.at + strlen(mark), " ");
+    const size_t bytes = (size_t)(line.at + line.bytes - said);
+    char shown[64] = "";
+    memcpy(shown, said, bytes < sizeof shown ? bytes : sizeof shown - 1);
+    return tg_context_note(f->k->cx, TG_ERR_FORMAT,
+                           "%s: codes of version '%s': 0.1 and 0.2 can be read, as by subword-nmt",
+                           tg__shown_path(f->name).s, tg__shown_text(shown).s);
+}
+
+static tg_status read_lines(codes_file *f)
+{
+    while (f->end > f->next && strchr("\n\r ", f->end[-1])) f->end--; /* empty lines at the end */
+    while (f->next < f->end) {
+        piece x;
+        const tg_status s = next_line(f, &x);
+        if (s) return s;
+        if (!tg__is_code(x.at, x.bytes))
+            return tg_context_note(f->k->cx, TG_ERR_FORMAT,
                                    "%s: line %d is not two symbols with a space between",
-                                   tg__shown_path(name).s, line);
-        if (!tg__codes_add(&k->codes, p, (size_t)(stop - p))) return tg__status_taken(k->cx);
-        p = next;
+                                   tg__shown_path(f->name).s, f->line);
+        if (!tg__codes_add(&f->k->codes, x.at, x.bytes)) return tg__status_taken(f->k->cx);
     }
     return TG_OK;
 }
@@ -124,10 +167,10 @@ tg_status tg_tokenizer_read(tg_tokenizer *k, const char *path)
     if (!is_open(k, "tg_tokenizer_read")) return tg__status_taken(cx);
     tg_status s = tg__text_read(cx, path, &text, &bytes);
     if (s) return s;
-    const char *p = text;
-    s = read_version(k, path, &p, &old);
+    codes_file f = { .k = k, .name = path, .next = text, .end = text + bytes };
+    s = read_version(&f, &old);
     if (!s && !tg__codes_init(&k->codes, cx, old)) s = tg__status_taken(cx);
-    if (!s) s = read_lines(k, path, p, text + bytes, p == text ? 1 : 2);
+    if (!s) s = read_lines(&f);
     if (s)
         tg__codes_free(&k->codes);
     else

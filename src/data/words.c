@@ -269,6 +269,14 @@ void tg__words(const char *text, void (*found)(void *user, const cut_word *w), v
         text = a.sign == SPACE ? a.at + a.bytes : cut_chunk(a.at, found, user);
 }
 
+bool tg__is_blank(const char *text)
+{
+    size_t bytes;
+    for (; *(text = tg__after_marks(text)); text += bytes)
+        if (sign_of(code_at(text, &bytes)) != SPACE) return false;
+    return true;
+}
+
 bool tg__is_word_token(const char *t)
 {
     size_t n = strlen(t), bytes;

@@ -32,9 +32,6 @@ void tg__reading_turn(reading *r);
  * 1; 0: the hypothesis). */
 tg_status tg__reading_begin(reading *r, const char *utf8, bool lowercase, const char *who, int reference);
 
-/* r->text to lower case, as Unicode's default mapping in full has it. Without error: room is made before. */
-void tg__lowercase(reading *r);
-
 /* r->text cut by mteval-v13a's rules: white space stands between tokens from now on. */
 tg_status tg__tokenize_13a(reading *r);
 

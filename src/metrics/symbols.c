@@ -3,6 +3,7 @@
 
 #include <utf8proc.h>
 
+#include "core/lowercase.h"
 #include "metrics/metrics.h"
 
 bool tg__symbols_room(symbols *s, size_t n)
@@ -46,6 +47,20 @@ static tg_status refuse(tg_context *cx, const char *who, int reference, const ch
     return tg_context_note(cx, TG_ERR_DATA, "%s: %s: %s %zu", who, which, what, n);
 }
 
+/* r->text in lower case. No letter gets more code points than it had bytes, for which there is room. */
+static void make_lowercase(reading *r)
+{
+    enum { CAPITAL_I_WITH_DOT = 0x130, DOT_ABOVE = 0x307 };
+    const symbols *text = &r->text;
+    symbols *lower = &r->spare;
+    lower->n = 0;
+    for (size_t i = 0; i < text->n; i++) {
+        lower->at[lower->n++] = tg__lowercase(text->at, text->n, i);
+        if (text->at[i] == CAPITAL_I_WITH_DOT) lower->at[lower->n++] = DOT_ABOVE;
+    }
+    tg__reading_turn(r);
+}
+
 tg_status tg__reading_begin(reading *r, const char *utf8, bool lowercase, const char *who, int reference)
 {
     const size_t bytes = strnlen(utf8, TG_SCORE_MOST + 1);
@@ -61,7 +76,7 @@ tg_status tg__reading_begin(reading *r, const char *utf8, bool lowercase, const 
         r->text.at[r->text.n++] = (uint32_t)c;
         i += (size_t)there;
     }
-    if (lowercase) tg__lowercase(r);
+    if (lowercase) make_lowercase(r);
     return TG_OK;
 }
 

@@ -32,7 +32,7 @@ PUBLIC = {
 ONLY_IN = {
     "hdf5.h": {"hdf5"}, "cblas.h": {"kernels"}, "openblas_config.h": {"kernels"},
     "xxhash.h": {"hdf5", "checkpoint", "data", "metrics"}, "pthread.h": {"core", "hdf5"},
-    "utf8proc.h": {"data", "metrics"},
+    "utf8proc.h": {"core", "data", "metrics"},
 }
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -60,9 +60,9 @@ tg_context *new_context(uint64_t seed, int threads);
 
 enum { LONGEST_LINE = 1000000 }; /* bytes */
 
-/* Ends the line of `bytes` bytes, the number-th of the file `name`, with a 0, without the mark that some
- * editors put at the start of a file. (A CR at its end is white space to all who ask.) NULL: it cannot be
- * read as text, which was said. */
+/* The line of `bytes` bytes, the number-th of the file `name`, as a 0-terminated text: without CRs at its end and
+ * without a byte order mark at its start. Its last byte, and the one behind it, may be overwritten. NULL: it is not
+ * text (a NUL, bytes that are not UTF-8, a CR inside), which was said. */
 const char *clean_line(const char *name, char *line, size_t bytes, long long number);
 
 /* ---- BLEU and chrF (scores.c) ---- */
