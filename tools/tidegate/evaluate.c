@@ -58,35 +58,47 @@ static char *as_written(const tg_tokenizer *k, const char *text)
     return written;
 }
 
+/* All three figures compare the same two texts. */
 static tg_status count(tally *all, const tg_tokenizer *k, const char *translation, const char *target)
 {
-    char *written = as_written(k, target);
-    if (!written) return TG_ERR_MEMORY;
-    all->exact += tg_exact_match(translation, written);
-    free(written);
-    return scores_add(&all->scores, translation, 1, &target);
+    char *said = as_written(k, translation), *meant = as_written(k, target);
+    tg_status s = said && meant ? TG_OK : TG_ERR_MEMORY;
+    if (!s) all->exact += tg_exact_match(said, meant);
+    if (!s) s = scores_add(&all->scores, said, 1, (const char *const[]){ meant });
+    free(said);
+    free(meant);
+    return s;
 }
 
-static tg_status count_all(tg_translator *tr, const tg_pairs *pairs, const tg_decoding_config *config,
-                           tally *all)
+typedef struct block { /* of pairs that are translated together */
+    const char *source[TOGETHER];
+    tg_translation best[TOGETHER];
+} block;
+
+static tg_status count_block(tg_translator *tr, const tg_pairs *pairs, int first, int n,
+                             const tg_decoding_config *config, block *x, tally *all)
+{
+    for (int i = 0; i < n; i++) x->source[i] = tg_pairs_source(pairs, first + i);
+    tg_status s = tg_translator_search(tr, n, x->source, config, x->best);
+    const bool found = !s;
+    for (int i = 0; i < n && found; i++) {
+        if (!s)
+            s = count(all, tg_vocabulary_tokenizer(tr->target), x->best[i].text,
+                      tg_pairs_target(pairs, first + i));
+        tg_translation_free(&x->best[i]);
+    }
+    return s;
+}
+
+static tg_status count_all(tg_context *cx, tg_translator *tr, const tg_pairs *pairs,
+                           const tg_decoding_config *config, tally *all)
 {
     const int n = tg_pairs_count(pairs);
-    for (int first = 0; first < n; first += TOGETHER) {
-        const char *source[TOGETHER];
-        tg_translation best[TOGETHER];
-        const int together = n - first < TOGETHER ? n - first : TOGETHER;
-        for (int i = 0; i < together; i++) source[i] = tg_pairs_source(pairs, first + i);
-        tg_status s = tg_translator_search(tr, together, source, config, best);
-        if (s) return s;
-        for (int i = 0; i < together; i++) {
-            if (!s)
-                s = count(all, tg_vocabulary_tokenizer(tr->target), best[i].text,
-                          tg_pairs_target(pairs, first + i));
-            tg_translation_free(&best[i]);
-        }
-        if (s) return s;
-    }
-    return TG_OK;
+    block *x = tg_context_allocate(cx, sizeof *x); /* a thread's stack may be smaller */
+    tg_status s = x ? TG_OK : TG_ERR_MEMORY;
+    for (int first = 0; first < n && !s; first += TOGETHER)
+        s = count_block(tr, pairs, first, n - first < TOGETHER ? n - first : TOGETHER, config, x, all);
+    return s;
 }
 
 /* JSON has no infinity and no NaN. */
@@ -105,7 +117,7 @@ static int evaluate(tg_context *cx, tg_translator *tr, const settings *given)
                                      .target_tokenizer = tg_vocabulary_tokenizer(tr->target),
                                      .max_length = MOST_TOKENS };
     tg_decoding_config decoding = decoding_config(&given->decoding);
-    decoding.unscored = true;
+    decoding.unscored = decoding.no_attention = true;
     const bool lowercase = tg_tokenizer_settings(config.target_tokenizer).lowercase;
     tg_pairs *pairs;
     tg_pairs_info info;
@@ -118,7 +130,8 @@ static int evaluate(tg_context *cx, tg_translator *tr, const settings *given)
     tg_batches *batches =
         tg_batches_new(cx, pairs, tr->source, tr->target, &(tg_batches_config){ .in_order = true });
     if (!tg_context_ok(cx) || tg_translator_loss(tr, batches, &loss) ||
-        tg_translator_loss_free_running(tr, batches, &free_running) || count_all(tr, pairs, &decoding, &all))
+        tg_translator_loss_free_running(tr, batches, &free_running) ||
+        count_all(cx, tr, pairs, &decoding, &all))
         return fail_context(cx);
     printf("{");
     print_number("loss", loss);
