@@ -229,7 +229,7 @@ def translate_gives_a_line_for_each_line(folder):
     once = out.splitlines()[:5]
     expect(out.splitlines() == once * 150, "the same sentence has two translations")
     for name, other in [("a file", text), ("CR LF", text.replace(b"\n", b"\r\n")), ("no last line end", text[:-1]),
-                        ("a byte order mark", b"\xef\xbb\xbf" + text)]:
+                        ("byte order marks", b"".join(b"\xef\xbb\xbf" + line + b"\n" for line in text.splitlines()))]:
         expect(succeeds("translate", run, write(folder / "in.txt", other)).out == out, name)
     expect(succeeds("translate", run / "best.h5", "-", stdin=text).out == out, "best.h5 is not what DIR means")
     expect(succeeds("translate", run, stdin=b"").out == "", "nothing gives something")
@@ -249,6 +249,7 @@ def translate_answers_each_line_as_it_comes(folder):
 def translate_names_the_line_that_it_cannot_read(folder):
     run = trained(folder, epochs=1)
     for bad, says in [(b"1 2\n3\n\xc0\xaf\n4\n", "line 3: byte 1 is not UTF-8"), (b"1\n2\0 3\n", "line 2: byte 2 is a NUL"),
+                      (b"1\n2\r3\r", "line 2: byte 2 is a carriage return (CR)"),
                       (b"1\n" + b"2 " * 600000, "line 2: longer than")]:
         result = fails("translate", run, stdin=bad, says=says)
         expect(len(result.out.splitlines()) == int(says.split()[1][0]) - 1, "lines before it are lost", result)
@@ -282,6 +283,19 @@ def closed_streams_harm_nothing(folder):
                           (f"'{harness.PROGRAM}' translate '{folder}/run' <&-", 1)]:
         done = subprocess.run(command, shell=True, capture_output=True, timeout=60)
         expect(done.returncode == code, command, done)
+
+
+def a_small_stack_will_do(folder):
+    if harness.needs_more_stack():
+        raise harness.Missing("small stack in an emulator or with sanitizers")
+    run = trained(folder, epochs=1)
+    small = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_STACK, (128 << 10, 128 << 10))}
+    translations = succeeds("translate", run, stdin=b"1 2\n" * 600, **small).out
+    write(folder / "lines", translations)
+    for arguments in [["evaluate", run, "--data", folder / "train.tsv"], ["inspect", run], ["verify", run / "last.h5"],
+                      ["plot", run], ["score", "--reference", folder / "lines", folder / "lines"],
+                      ["resume", run, "--set", "epochs=2"]]:
+        succeeds(*arguments, **small)
 
 
 # ---- evaluate, inspect, verify, seal, doctor ----

@@ -151,6 +151,12 @@ def wait_until(condition, seconds=60):
         time.sleep(0.005)
 
 
+def needs_more_stack():
+    """Than the program itself: a script that starts an emulator, or a build with the address sanitizer."""
+    program = pathlib.Path(PROGRAM).read_bytes()
+    return program.startswith(b"#!") or b"__asan_" in program
+
+
 class Missing(Exception):
     """The system lacks what a test needs."""
 

@@ -203,6 +203,7 @@ typedef struct search {
     int *left;      /* (rows): how many columns remain; 0: too many, or a row is not finite */
     int *narrowed;  /* (rows): for how many the narrow interval was computed */
     int *best;
+    struct narrowing *it; /* (rows): too large for a thread's stack */
 } search;
 
 /* Of numbers or of directions, into x, plus zero. */
@@ -335,7 +336,7 @@ static void search_piece(void *argument, int piece)
               d = m->directions.n;
     uint8_t *x = s->x + at(first, m->narrow.k), *y = s->y + at(first, wide->k);
     rounded_row wide_row[ARGMAX_ROWS];
-    narrowing it[ARGMAX_ROWS];
+    narrowing *it = s->it + first;
     int highest[ARGMAX_ROWS];
     bool finite = true;
     for (int i = 0; i < rows; i++) {
@@ -402,6 +403,7 @@ static bool search_rows(tg_context *cx, search *s)
     s->x = tg__arena_take(room, at(s->rows, m->narrow.k));
     s->y = a ? tg__arena_take(room, at(s->rows, m->few.k)) : s->x;
     s->left = tg__arena_take(room, 2 * rows * sizeof *s->left);
+    s->it = tg__arena_take(room, rows * sizeof *s->it);
     if (cx->status) return false;
     s->narrowed = s->left + rows;
     if (a) tg__matrix_product_all(cx, &m->directions, s->rows, s->A, s->stride, NULL, a, m->directions.n);

@@ -110,7 +110,7 @@ int command_plot(int argc, char *argv[])
     if (directory[1] && !given.out)
         return usage_error("plot", "--out FILE is missing: of several runs, none is the one to put it in");
 
-    curves_run run[CURVES_MOST_RUNS] = { 0 };
+    static curves_run run[CURVES_MOST_RUNS]; /* each has a path: large for the stack */
     int runs = 0, result = EXIT_DONE;
     while (!result && directory[runs]) {
         result = read_run(&run[runs], directory[runs]) ? EXIT_DONE : EXIT_FAILED;
