@@ -153,6 +153,40 @@ END_TEST
 
 /* ---- learning ---- */
 
+START_TEST(pieces_of_what_spaces_separate_are_those_of_subword_nmt)
+{
+    tg_context *cx = tg_context_new(NULL);
+    tg_tokenizer *k = tg_tokenizer_new(cx, &(tg_tokenizer_config){ .kind = TG_BPE_SPACES });
+    golden text = golden_open(), codes = golden_open();
+    char got[64];
+    int n = 0;
+    for (const char *line; (line = next(&text, "text.s"));) tg_tokenizer_add(k, line);
+    tg_tokenizer_learn(k, 300, 0);
+    ck_assert_msg(tg_context_ok(cx), "%s", tg_context_message(cx));
+    for (const char *code; (code = next(&codes, "0.s")); n++)
+        ck_assert_str_eq(tg_tokenizer_merge(k, n), code);
+    ck_assert_int_eq(tg_tokenizer_merges(k), n);
+    check_cuts(k, "cut.s");
+    joined(k, "a  " J "b" E J " <unk> @@ " J, got,
+           sizeof got); /* what has a meaning elsewhere is text here */
+    ck_assert_str_eq(got, "a " J "b" E J " <unk> @@ " J);
+
+    tg_vocabulary *v = tg_vocabulary_new(cx, k), *back; /* and so is it stored */
+    tg_archive *a = tg_archive_new(cx);
+    int before[16], after[16];
+    for (n = 0; n < 2; n++) tg_vocabulary_add(v, "dogs&apos; @@ \xC2\xA0 .NET");
+    tg_vocabulary_freeze(v, 1);
+    ck_assert_int_eq(tg_vocabulary_put(v, a, "v"), TG_OK);
+    ck_assert_msg(tg_vocabulary_get(cx, a, "v", &back) == TG_OK, "%s", tg_context_message(cx));
+    ck_assert_int_eq(tg_tokenizer_settings(tg_vocabulary_tokenizer(back)).kind, TG_BPE_SPACES);
+    n = tg_vocabulary_encode(v, ".NET dogs&apos; @@", before, 16);
+    ck_assert_int_eq(tg_vocabulary_encode(back, ".NET dogs&apos; @@", after, 16), n);
+    ck_assert_mem_eq(before, after, (size_t)n * sizeof *before);
+    tg_archive_free(a);
+    tg_context_free(cx);
+}
+END_TEST
+
 START_TEST(order_of_texts_changes_no_code)
 {
     tg_context *cx = tg_context_new(NULL);
@@ -620,7 +654,8 @@ START_TEST(stored_codes_are_checked)
 END_TEST
 
 TG_TEST_MAIN("data/bpe", codes_are_learnt_and_words_cut_as_subword_nmt_does,
-             codes_of_both_versions_are_read_from_files, order_of_texts_changes_no_code,
+             codes_of_both_versions_are_read_from_files,
+             pieces_of_what_spaces_separate_are_those_of_subword_nmt, order_of_texts_changes_no_code,
              most_frequent_and_then_greatest_pair_comes_first, lower_case_is_learnt_and_written,
              joiners_stay_outside_of_pieces, any_text_comes_back_from_its_pieces,
              long_words_take_no_long_time, pieces_lead_to_their_word,

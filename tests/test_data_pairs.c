@@ -434,8 +434,41 @@ START_TEST(out_of_memory_is_a_status_and_leaks_nothing)
 }
 END_TEST
 
-TG_TEST_MAIN("data/pairs", pairs_are_read_as_promised, bad_bytes_are_refused_with_line_and_byte,
-             info_counts_what_was_seen, length_is_counted_by_the_tokenizer, length_is_a_hundred_by_default,
+START_TEST(text_that_is_tokenized_already_is_found_out)
+{
+    static const struct {
+        const char *text;
+        bool tokenized;
+    } texts[] = {
+        { "who is there ?\tqui est l\xC3\xA0 ?\nthe end .\tla fin .\n", true },
+        { "Hello , he said\tbonjour\n", true },
+        { "he left pp. 1. and &apos;t&apos;ve .\t\xE4\xBB\x96\xE8\xAF\xB4\xEF\xBC\x8C\xE6\x98\xAF "
+          "\xE3\x80\x82\n",
+          true },
+        { "a well @-@ known man\tx\n", true },
+        { "so &quot; said &quot; he\tx\n", true },
+        { "Bonjour ! Qui est l\xC3\xA0 ?\tHello! Who is there?\n", false }, /* as French is written */
+        { "The end.\tLa fin.\nHello, you\tBonjour, toi\n", false },
+        { "wait ...\twait...\n1 2 3\tone two three\n", false },
+        { "I see , maybe.\tx\n", false },  /* the one like the other */
+        { "the end .\tLa fin.\n", false }, /* one side alone */
+        { "a .\tb .\na .\tb .\na .\tb .\na .\tb .\na .\tb .\nthe U.S.\tx y\n", true }, /* one in ten */
+        { "a .\tb .\na .\tb .\na .\tb .\na .\tb .\na .\tb\nthe U.S.\tx y\n", false },
+        { ".\t,\n", true },
+    };
+    tg_context *cx = tg_context_new(NULL);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        tg_pairs *p = NULL;
+        ck_assert_int_eq(parse(cx, texts[i].text, strlen(texts[i].text), &words, &p, NULL), TG_OK);
+        ck_assert_msg(tg_pairs_tokenized(p) == texts[i].tokenized, "case %zu", i);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+TG_TEST_MAIN("data/pairs", text_that_is_tokenized_already_is_found_out, pairs_are_read_as_promised,
+             bad_bytes_are_refused_with_line_and_byte, info_counts_what_was_seen,
+             length_is_counted_by_the_tokenizer, length_is_a_hundred_by_default,
              line_of_a_million_bytes_is_the_longest, garbage_is_read_or_refused_with_a_sentence,
              file_is_read_with_its_digest, what_is_no_file_is_refused_with_a_sentence,
              file_that_is_not_as_long_as_it_says_is_refused, long_path_leaves_room_for_the_sentence,

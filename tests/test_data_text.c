@@ -119,13 +119,18 @@ END_TEST
 
 START_TEST(tokenizers_have_names)
 {
-    const char *const names[] = { [TG_WORDS] = "words", [TG_CHARACTERS] = "chars", [TG_SPACES] = "spaces" };
+    const char *const names[] = { [TG_WORDS] = "words",
+                                  [TG_CHARACTERS] = "chars",
+                                  [TG_SPACES] = "spaces",
+                                  [TG_BPE] = "bpe",
+                                  [TG_BPE_SPACES] = "bpe-spaces" };
     tg_tokenizer_kind kind = TG_CHARACTERS;
     for (int i = 0; i < (int)(sizeof names / sizeof *names); i++) {
         ck_assert_str_eq(tg_tokenizer_name((tg_tokenizer_kind)i), names[i]);
         ck_assert(tg_tokenizer_named(names[i], &kind) && (int)kind == i);
     }
-    ck_assert(!tg_tokenizer_named("syllables", &kind) && !tg_tokenizer_named("", &kind) && kind == TG_SPACES);
+    ck_assert(!tg_tokenizer_named("syllables", &kind) && !tg_tokenizer_named("", &kind) &&
+              kind == TG_BPE_SPACES);
     ck_assert_str_eq(tg_tokenizer_name((tg_tokenizer_kind)7), "unknown");
 }
 END_TEST

@@ -347,7 +347,7 @@ static const struct {
     { "words", { SPECIAL, "" }, 5, "is not one token", 1 },
     { "words", { SPECIAL, "a\xFF" }, 5, "is not valid UTF-8", 1 },
     { "syllables", { SPECIAL, "a" }, 5, "v_tokenizer: there is no tokenizer 'syllables'", 1 },
-    { "words", { SPECIAL, "a" }, 5, "v_tokenizer_version is 2: known is 1 to 1", 2 },
+    { "words", { SPECIAL, "a" }, 5, "v_tokenizer_version is 3: known is 1 to 2", 3 },
     { "words", { SPECIAL, "a" }, 5, "v_tokenizer_version is -1", -1 },
     { "words", { SPECIAL, "a" }, 5, "v_tokenizer_lowercase is 2", 1, 2 },
     { "words", { SPECIAL, "a" }, 5, "v_tokenizer_lowercase", 1, -1 },
@@ -406,6 +406,52 @@ START_TEST(vocabulary_of_an_older_version_behaves_and_is_stored_as_before)
         ck_assert_int_eq(tg_vocabulary_put(v, again, "v"), TG_OK);
         ck_assert_int_eq(tg_archive_count(again), 2);
         ck_assert(!tg_archive_get_text(again, "v_tokenizer", &name) && !strcmp(name, kinds[i]));
+        tg_archive_free(a);
+        tg_archive_free(again);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+static char told[400];
+static void hear(void *user, tg_log_level level, const char *message)
+{
+    (void)user;
+    ck_assert_int_eq(level, TG_LOG_WARNING);
+    snprintf(told, sizeof told, "%s", message);
+}
+
+START_TEST(vocabulary_made_by_earlier_rules_says_so_and_stays_one)
+{
+    static const struct {
+        const char *kind;
+        int version, lowercase;
+        const char *says; /* NULL: nothing */
+    } cases[] = {
+        { "words", 1, 0, "words like y'all" },
+        { "words", 1, 1, "and a capital sigma" },
+        { "chars", 1, 1, ": a capital sigma" },
+        { "chars", 1, 0, NULL },
+        { "spaces", 1, 0, NULL },
+        { "words", 2, 1, NULL },
+    };
+    static const char *const tokens[] = { SPECIAL, "a" };
+    tg_context *cx = tg_context_new(&(tg_context_config){ .log = hear });
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tg_archive *a = tg_archive_new(cx), *again = tg_archive_new(cx);
+        tg_vocabulary *v;
+        int64_t version = 0;
+        tg_archive_put_texts(a, "v", 5, tokens);
+        tg_archive_put_text(a, "v_tokenizer", cases[i].kind);
+        tg_archive_put_integer(a, "v_tokenizer_version", cases[i].version);
+        tg_archive_put_integer(a, "v_tokenizer_lowercase", cases[i].lowercase);
+        told[0] = 0;
+        ck_assert_int_eq(tg_vocabulary_get(cx, a, "v", &v), TG_OK);
+        ck_assert_msg(cases[i].says ? strstr(told, cases[i].says) != NULL : !told[0], "case %zu: '%s'", i,
+                      told);
+        ck_assert_int_eq(tg_vocabulary_put(v, again, "v"), TG_OK);
+        ck_assert(!tg_archive_get_integer(again, "v_tokenizer_version", &version) &&
+                  version == cases[i].version);
         tg_archive_free(a);
         tg_archive_free(again);
     }
@@ -495,5 +541,6 @@ TG_TEST_MAIN("data/vocabulary", ids_follow_by_falling_frequency_then_bytes, orde
              bad_arguments_fail_with_their_numbers, out_of_memory_loses_no_counts,
              put_and_get_give_the_same_vocabulary, stored_vocabulary_is_checked,
              vocabulary_of_an_older_version_behaves_and_is_stored_as_before,
+             vocabulary_made_by_earlier_rules_says_so_and_stays_one,
              settings_of_a_tokenizer_are_stored_with_the_vocabulary,
              absent_or_unfrozen_vocabulary_is_an_error, get_without_memory_poisons_nothing)

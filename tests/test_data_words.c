@@ -71,6 +71,14 @@ static const struct {
       "'" J " yes " J "' '" J " don " J "'t " J "' '" J " yes " J ", " J "' 'tis ''" J " x " J "''" },
     { "dogs' d' grand' hello' \xE2\x80\x98world\xE2\x80\x99",
       "dogs " J "' d' grand' hello " J "' \xE2\x80\x98" J " world " J "\xE2\x80\x99" },
+    { "y'all ma'am o'clock o'er d'you D'Ya tell'em dogs'ear j'y d'yeux L'Yonne",
+      "y " J "'all ma " J "'am o " J "'clock o " J "'er d " J "'you D " J "'Ya tell " J "'em dogs " J
+      "'ear j'" J " y d'" J " yeux L'" J " Yonne" },
+    { "dell\xE2\x80\x99"
+      "arte Aujourd\xE2\x80\x99hui hill\xE2\x80\x99over dell\xE2\x80\x99 hill\xE2\x80\x99",
+      "dell\xE2\x80\x99" J " arte Aujourd\xE2\x80\x99" J " hui hill " J
+      "\xE2\x80\x99over dell\xE2\x80\x99 hill " J "\xE2\x80\x99" },
+    { ".NET x.NET ..NET (.com)", ".NET x.NET .." J " NET (" J " ." J " com " J ")" },
     { "l&apos;eau John&#39;s &quot;x&quot; R&amp;D",
       "l&apos;" J " eau John " J "&#39;s &quot;" J " x " J "&quot; R " J "&amp;" J " D" },
     /* Unicode */
@@ -221,6 +229,69 @@ START_TEST(any_text_comes_back_from_its_words)
         joined(k, text, got, sizeof got);
         ck_assert_msg(!strcmp(got, expected), "run %d: '%s' came back as '%s'", run, expected, got);
         check_cuts(k, text);
+    }
+    tg_context_free(cx);
+}
+END_TEST
+
+/* A token's text, without joiners and as it stands in the text. */
+static size_t body_of(const tg_tokenizer *k, const char *token, char *out, size_t room)
+{
+    char bare[400];
+    size_t n = strlen(token);
+    if (n > 3 && !strncmp(token, J, 3)) token += 3, n -= 3;
+    if (n > 3 && !strncmp(token + n - 3, J, 3)) n -= 3;
+    snprintf(bare, sizeof bare, "%.*s", (int)n, token);
+    return tg_tokenizer_join(k, 1, (const char *const[]){ bare }, out, room);
+}
+
+/* The texts of the tokens with a space between, and their number. */
+static int set_apart(const tg_tokenizer *k, const char *text, char *out, size_t room)
+{
+    int n;
+    size_t used = 0;
+    char **token = tg_tokenizer_split(k, text, &n);
+    out[0] = 0;
+    for (int i = 0; i < n; i++) {
+        if (i) out[used++] = ' ';
+        used += body_of(k, token[i], out + used, room - used);
+        ck_assert_uint_lt(used, room);
+    }
+    free(token);
+    return n;
+}
+
+/* What words are made of. */
+static const char *word_sign(const tg_context *cx, int run, uint64_t i)
+{
+    static const char *const signs[] = {
+        "a",      "e",  "y", "h", "s", "l", "d",  "qu",   "you", "em",           "n",        "t",
+        "1",      "5",  "'", "'", "'", ".", ".",  "-",    ",",   "\xE2\x80\x99", "\xC3\xA9", "&apos;",
+        "&quot;", "\"", "@", "(", " ", " ", "ll", "dell", "U.",  "Mr",           "<unk>"
+    };
+    return signs[(int)(tg_random_uniform(cx, "sign", run, i) * (double)(sizeof signs / sizeof *signs))];
+}
+
+START_TEST(tokens_set_apart_are_cut_into_the_same_tokens)
+{
+    tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 5 });
+    const tg_tokenizer *k = tg_tokenizer_new(cx, NULL);
+    for (int run = 0; run < 30000; run++) {
+        char text[400], once[1200], twice[1200];
+        size_t n = 0;
+        const int length = (int)(tg_random_uniform(cx, "length", run, 0) * 16);
+        text[0] = 0;
+        for (int i = 0; i < length; i++)
+            if (run % 3)
+                n += (size_t)sprintf(text + n, "%s", word_sign(cx, run, (uint64_t)i));
+            else
+                n += (size_t)utf8proc_encode_char(odd_code(cx, run, (uint64_t)i),
+                                                  (utf8proc_uint8_t *)text + n);
+        text[n] = 0;
+        const int tokens = set_apart(k, text, once, sizeof once),
+                  again = set_apart(k, once, twice, sizeof twice);
+        ck_assert_msg(tokens == again && !strcmp(once, twice), "run %d: '%s' gave '%s', then '%s'", run, text,
+                      once, twice);
     }
     tg_context_free(cx);
 }
@@ -394,7 +465,7 @@ START_TEST(tokenizer_of_a_failed_context_finds_nothing)
 END_TEST
 
 TG_TEST_MAIN("data/words", words_are_cut_where_the_rules_say, tokenized_text_keeps_its_tokens,
-             any_text_comes_back_from_its_words, long_words_and_many_signs_take_no_long_time,
-             text_is_brought_into_normal_form, normal_form_and_lower_case_stay_what_they_are,
-             any_tokens_can_be_joined, long_text_without_memory_fails_the_context,
-             tokenizer_of_a_failed_context_finds_nothing)
+             any_text_comes_back_from_its_words, tokens_set_apart_are_cut_into_the_same_tokens,
+             long_words_and_many_signs_take_no_long_time, text_is_brought_into_normal_form,
+             normal_form_and_lower_case_stay_what_they_are, any_tokens_can_be_joined,
+             long_text_without_memory_fails_the_context, tokenizer_of_a_failed_context_finds_nothing)

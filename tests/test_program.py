@@ -27,7 +27,7 @@ def help_is_there_for_every_command(folder):
 
 def help_names_every_option_and_default(folder):
     run = succeeds("train", "translate", "--help")
-    for option in """train valid out tokenizer lowercase merges codes joint-vocabulary min-frequency max-length embed hidden layers cell dropout epochs steps
+    for option in """train valid out tokenizer pretokenized lowercase merges codes joint-vocabulary min-frequency max-length embed hidden layers cell dropout epochs steps
             batch optimizer lr schedule warmup clip weight-decay label-smoothing patience seed threads log-every
             valid-every checkpoint-every quiet force""".split():
         expect(f"\n  --{option}" in run.out, f"--{option} is missing in:", run)
@@ -160,6 +160,25 @@ def auto_takes_characters_where_words_do_not_come_back(folder):
         run = folder / tokenizer
         succeeds("train", "translate", "--train", data, "--out", run, *TINY, "--steps", 1)
         expect(f" {tokenizer}\n" in succeeds("inspect", run).out, tokenizer)
+
+
+def tokens_of_tokenized_text_are_kept(folder):
+    tokenized = write(folder / "tokenized.tsv", "he isn &apos;t&apos;ve .NET , the dogs&apos; .\til dit : pp. 1. y'all .\nwho ?\tqui ?\n" * 4)
+    plain = write(folder / "plain.tsv", "He isn't here, sir.\tIl n'est pas là.\nWho?\tQui ?\n" * 4)
+    for data, options, kind in [(tokenized, [], "spaces"), (tokenized, ["--tokenizer", "words"], "spaces"),
+                                (tokenized, ["--tokenizer", "bpe"], "bpe-spaces"), (plain, [], "words"),
+                                (plain, ["--tokenizer", "bpe"], "bpe"),
+                                (tokenized, ["--tokenizer", "words", "--pretokenized", "no"], "words"),
+                                (tokenized, ["--tokenizer", "bpe", "--pretokenized", "no"], "bpe"),
+                                (plain, ["--tokenizer", "bpe", "--pretokenized", "yes"], "bpe-spaces"),
+                                (tokenized, ["--tokenizer", "chars"], "chars")]:
+        run = succeeds("train", "translate", "--train", data, "--out", folder / "run", "--force", *TINY, "--steps", 1, *options)
+        shown = succeeds("inspect", folder / "run").out
+        expect(any(line.split()[-2:] == ["source_tokenizer", kind] for line in shown.splitlines()), options, kind, shown)
+        expect(("spaces separate its tokens" in run.err) == ("spaces" in kind and data == tokenized), run)
+    succeeds("resume", folder / "run", "--set", "steps=2")
+    fails("train", "translate", "--train", data, "--out", folder / "run", "--tokenizer", "chars", "--pretokenized", "yes", code=2,
+          says="--pretokenized")
 
 
 PLAIN = ["Yes, sir!\tOui, \u201cl'homme\u201d (5,50\u00a0\u20ac)...", "Don't go.\tN'y va pas.", "cafe\u0301\tCAFE\u0301, s'il plai\u0302t"]

@@ -11,20 +11,20 @@ extern "C" {
 
 /* ---- text to tokens ----
  *
- * A tokenizer cuts a sentence into tokens, and puts tokens together to a sentence again. Whatever the kind,
- * the text first loses byte order marks (U+FEFF) at its start, and gets Unicode's normal form C (an e and a
- * combining accent become one character); then
- * every kind but TG_SPACES and TG_CHARACTERS takes any Unicode white space, no-break spaces too, for a
- * space. What is put together again is that text, with one space for each run of white space
- * (TG_CHARACTERS: with all of it). */
+ * A tokenizer cuts a sentence into tokens, and puts tokens together to a sentence again. Whatever the kind, the text
+ * first loses byte order marks (U+FEFF) at its start, and gets Unicode's normal form C (an e and a combining accent
+ * become one character); then TG_WORDS and TG_BPE take any Unicode white space, no-break spaces too, for a space. What
+ * is put together again is that text, with one space for each run of white space (TG_CHARACTERS: with all of it). */
 
 typedef enum tg_tokenizer_kind {
     TG_WORDS,      /* words and punctuation, see below */
     TG_CHARACTERS, /* every code point, white space included */
     TG_SPACES,     /* what white space separates: ASCII space, tab, LF, VT, FF, CR, and no other */
-    TG_BPE         /* pieces of the words of TG_WORDS, see below */
+    TG_BPE,        /* pieces of the words of TG_WORDS, see below */
+    TG_BPE_SPACES  /* pieces of the tokens of TG_SPACES */
 } tg_tokenizer_kind;
-TG_API const char *tg_tokenizer_name(tg_tokenizer_kind kind); /* "words", "chars", "spaces", "bpe" */
+TG_API const char *
+tg_tokenizer_name(tg_tokenizer_kind kind); /* "words", "chars", "spaces", "bpe", "bpe-spaces" */
 TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind); /* false: none, *kind stays */
 
 /* TG_WORDS. Letters, digits, and the marks on them make words; all else (Unicode's punctuation, symbols and
@@ -34,25 +34,34 @@ TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind); /* fa
  *     Say "yes, sir".        ->  Say "_ yes _, sir _" _.
  * Part of a word are also
  *     a hyphen between letters or digits, before the word and after it (well-known, -nous, pre-, -5), a
- *     full stop between them (3.50, x.com) and before a number (.5), a comma between digits (3,000.50);
+ *     full stop between them (3.50, x.com), before a number (.5), and before a letter after a space (.NET), a
+ *     comma between digits (3,000.50);
  *     the last full stop of initials and of a few titles: J. U.S. a.m. Ph.D. Mr. Dr. (parts of one or two
  *     letters);
- *     an apostrophe (' or U+2019): between letters, with what is before it if a vowel or h follows (elision,
- *     l'_ eau, qu'_ il), else with what follows (John _'s, don _'t). At the start of a word it stays with
- *     it ('s, 'clock), unless another one closes the quotation in the same word ('yes'). At the end it
- *     stays where it may be an elision: after qu, a single consonant, or a consonant but s (U+2019: of two
- *     letters at most). So quotations of several words are best put in double quotes.
- * Text that is tokenized already keeps its tokens: it has spaces around punctuation, and these stay whole:
- * clitics ('s, l', -nous, n't), Moses' entities (&apos; &quot; &amp; &lt; &gt; &#39; &#91; &#93; &#124;,
- * taken for what they mean), @-@ (with any sign between), and what spells a special token ("<unk>").
+ *     an apostrophe (' or U+2019). Between letters it stays with what is before it in an elision (l'_ eau, qu'_ il),
+ *     else with what follows (John _'s, don _'t, y _'all, o _'clock). It is an elision where what is before it may be
+ *     elided, and what follows begins with a vowel or h and is none of the English you, ya, ye, em (d _'you). At the
+ *     start of a word an apostrophe stays with it ('s, 'clock), unless another one closes the quotation in the same
+ *     word ('yes'). At the end it stays where the word may be elided. So quotations of several words are best put in
+ *     double quotes.
+ *     An elided word has lost its last vowel: it ends in qu, or in a consonant (in s: if it is that alone; before
+ *     U+2019, which also closes quotations: if it has two letters at most, or is one of aujourd, dall, dell, grand,
+ *     nell, quell, quest, sant, sull).
+ * Tokens are cut no further: with a space between them, and without joiners, they are cut into the same tokens again. So
+ * text that was cut by these rules before is recognized. Other tokenizers have other rules. Of theirs, these stay whole
+ * between spaces: clitics ('s, l', -nous, n't), Moses' entities (&apos; &quot; &amp; &lt; &gt; &#39; &#91; &#93;
+ * &#124;, taken for what they mean), @-@ (with any sign between), and what spells a special token ("<unk>"). Where
+ * spaces separate the tokens already and all must be kept (pp. 1. dogs&apos; &apos;t&apos;ve), use TG_SPACES, or
+ * TG_BPE_SPACES: see tg_pairs_tokenized().
  * Neither characters nor bases and their combining marks are cut apart (extended grapheme clusters).
  * A joiner in the text is written U+FFEE 1 in a token, and U+FFEE is written U+FFEE 0. */
 
-/* TG_BPE: byte-pair encoding (Sennrich, Haddow, Birch 2016, arXiv:1508.07909), compatible with subword-nmt.
- * Each word of TG_WORDS, without its joiners, is cut into pieces, of which all but the last end in "@@";
- * the joiners are then put in front of the first piece and behind the last. What spells a special token is
- * not cut, and words of more than 1000 characters are cut after every 1000th first. It needs codes before
- * it is used, learnt or read. */
+/* TG_BPE and TG_BPE_SPACES: byte-pair encoding (Sennrich, Haddow, Birch 2016, arXiv:1508.07909), compatible with
+ * subword-nmt. Each word, without its joiners, is cut into pieces, of which all but the last end in "@@"; the joiners
+ * are then put in front of the first piece and behind the last. What spells a special token is not cut, and words of
+ * more than 1000 characters are cut after every 1000th first. A tokenizer needs codes before it is used, learnt or read.
+ * TG_BPE_SPACES gives the pieces of subword-nmt itself, for text in normal form C. It has no joiners; as with
+ * subword-nmt, a word that ends in "@@" comes back together with the next one. */
 
 typedef struct tg_tokenizer_config {
     tg_tokenizer_kind kind;
@@ -76,7 +85,7 @@ TG_API int tg_tokenize(const tg_tokenizer *k, const char *text,
  * out of memory, the context fails. */
 TG_API char **tg_tokenizer_split(const tg_tokenizer *k, const char *text, int *n);
 
-/* Of TG_BPE, in steps: count texts, learn. merges: how many pairs are merged at most; 0: 8000. Pairs that
+/* Of a kind with codes, in steps: count texts, learn. merges: how many pairs are merged at most; 0: 8000. Pairs that
  * are there less than min_frequency times are not; 0: 2. Of equally frequent ones the greater comes first:
  * the codes are those that subword-nmt learns from the same words, and do not depend on the order of the
  * texts. A text that is not UTF-8 (TG_ERR_DATA), another kind of tokenizer, and codes given twice
@@ -97,7 +106,7 @@ TG_API const char *tg_tokenizer_merge(const tg_tokenizer *k, int i); /* "left ri
 TG_API size_t tg_tokenizer_join(const tg_tokenizer *k, int n, const char *const token[], char *text,
                                 size_t bytes);
 
-/* The word that token i belongs to, as one token: of TG_BPE its pieces in one, with the joiners, of other
+/* The word that token i belongs to, as one token: of kinds with codes its pieces in one, with the joiners, of other
  * kinds the token itself; "" out of range. As tg_tokenizer_join() stores it. It can stand among tokens to
  * be joined: what an unknown word is best replaced with is the word that the decoder looked at. */
 TG_API size_t tg_tokenizer_word(const tg_tokenizer *k, int n, const char *const token[], int i, char *text,
@@ -132,7 +141,8 @@ TG_API size_t tg_vocabulary_decode(const tg_vocabulary *v, const int ids[], int 
 /* As "<path>" (texts, in id order) and "<path>_tokenizer...", so that nothing else is needed. What is read
  * back must be a vocabulary: the special tokens first, each other one a token of the tokenizer, in valid
  * UTF-8, and there once; else TG_ERR_FORMAT with the id. On failure *v stays as it was.
- * Vocabularies of version 0.1.0 cut text as they did: words at white space, and no normal form. */
+ * Vocabularies of version 0.1.0 cut text as they did: words at white space, and no normal form. Of those made by
+ * other rules of TG_WORDS, or of lower case, than today's, the log tells (TG_LOG_WARNING). */
 TG_API tg_status tg_vocabulary_put(const tg_vocabulary *v, tg_archive *a, const char *path);
 TG_API tg_status tg_vocabulary_get(tg_context *cx, const tg_archive *a, const char *path,
                                    tg_vocabulary **v) TG_MUST_CHECK;
@@ -170,6 +180,9 @@ typedef struct tg_pairs_info {
 TG_API tg_status tg_pairs_read(tg_context *cx, const char *path, const tg_pairs_config *config,
                                tg_pairs **pairs, tg_pairs_info *info) TG_MUST_CHECK;
 TG_API int tg_pairs_count(const tg_pairs *p);
+/* Has the text been tokenized before, so that spaces separate its tokens? In such text full stops or commas are set off
+ * by a space before them, and at most one text in ten of those has one that is not. */
+TG_API bool tg_pairs_tokenized(const tg_pairs *p);
 TG_API const char *tg_pairs_source(const tg_pairs *p, int i); /* "" out of range */
 TG_API const char *tg_pairs_target(const tg_pairs *p, int i);
 

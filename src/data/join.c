@@ -31,7 +31,7 @@ static void join_word(joining *j, const char *token)
     const bool left = tg__starts(token, JOINER);
     if (left) token += JOINER_BYTES;
     const bool right = end - token >= JOINER_BYTES && tg__starts(end - JOINER_BYTES, JOINER);
-    const bool more = j->k->config.kind == TG_BPE && !right && end - token >= MORE_BYTES &&
+    const bool more = tg__has_codes(j->k) && !right && end - token > MORE_BYTES &&
                       !memcmp(end - MORE_BYTES, MORE, MORE_BYTES);
     if (right) end -= JOINER_BYTES;
     if (more) end -= MORE_BYTES;
@@ -43,7 +43,7 @@ static void join_word(joining *j, const char *token)
 void tg__join_token(joining *j, const char *token)
 {
     const tg_tokenizer_kind kind = j->k->config.kind;
-    if (kind == TG_WORDS || kind == TG_BPE) {
+    if (kind == TG_WORDS || tg__has_codes(j->k)) {
         join_word(j, token);
     } else {
         if (j->begun && kind == TG_SPACES) append(j, " ", 1);
@@ -82,7 +82,7 @@ size_t tg_tokenizer_word(const tg_tokenizer *k, int n, const char *const token[]
                          size_t bytes)
 {
     joining j = { .k = k, .text = text, .bytes = bytes };
-    const bool pieces = k->config.kind == TG_BPE;
+    const bool pieces = tg__has_codes(k);
     int first = i;
     if (i < 0 || i >= n) return tg__join_end(&j);
     while (pieces && first > 0 && goes_on(token[first - 1])) first--;

@@ -12,6 +12,7 @@ static const struct {
     [TG_CHARACTERS] = { "chars", tg__next_character },
     [TG_SPACES] = { "spaces", tg__next_spaced },
     [TG_BPE] = { "bpe", NULL },
+    [TG_BPE_SPACES] = { "bpe-spaces", tg__next_spaced },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -43,8 +44,8 @@ tg_tokenizer *tg_tokenizer_new(tg_context *cx, const tg_tokenizer_config *config
     }
     tg_tokenizer *k = tg__arena_zeroed(&cx->own, sizeof *k);
     if (!k) return &tg__tokenizer_nil;
-    *k = (tg_tokenizer){ .cx = cx, .config = c };
-    return c.kind != TG_BPE || tg__tokenizer_begin_codes(k) ? k : &tg__tokenizer_nil;
+    *k = (tg_tokenizer){ .cx = cx, .config = c, .version = TOKENIZER_VERSION };
+    return !tg__has_codes(k) || tg__tokenizer_begin_codes(k) ? k : &tg__tokenizer_nil;
 }
 
 tg_tokenizer_config tg_tokenizer_settings(const tg_tokenizer *k) { return k->config; }
@@ -126,10 +127,15 @@ static void take_word(void *user, const cut_word *w)
 static void run(const tg_tokenizer *k, const char *text, pass *p)
 {
     size_t bytes;
-    if (!kinds[k->config.kind].next)
+    if (!kinds[k->config.kind].next) {
         tg__words(text, take_word, p);
-    else
-        for (; text = kinds[k->config.kind].next(text, &bytes), bytes; text += bytes) emit(p, text, bytes);
+        return;
+    }
+    for (; text = kinds[k->config.kind].next(text, &bytes), bytes; text += bytes)
+        if (tg__has_codes(k))
+            take_word(p, &(cut_word){ text, bytes, .whole = tg__is_special(text, bytes) });
+        else
+            emit(p, text, bytes);
 }
 
 /* From the text to its normal form, and to room for its tokens. */
@@ -152,12 +158,13 @@ static tg_status prepare_and_run(const tg_tokenizer *k, const char *text, pass *
 tg_status tg__tokenize(const tg_tokenizer *k, const char *text,
                        void (*found)(void *user, const char *token, size_t bytes), void *user, int *n)
 {
-    pass p = { .codes = k->config.kind == TG_BPE ? &k->codes : NULL, .found = found, .user = user };
+    pass p = { .codes = tg__has_codes(k) ? &k->codes : NULL, .found = found, .user = user };
     tg_status s = TG_ERR_STATE;
     if (k != &tg__tokenizer_nil && (!p.codes || k->ready))
         s = prepare_and_run(k, text, &p);
     else
-        tg_context_note(k->cx, s, "a tokenizer of kind bpe has no codes yet: they are to be learnt, or read");
+        tg_context_note(k->cx, s, "a tokenizer of kind %s has no codes yet: they are to be learnt, or read",
+                        tg_tokenizer_name(k->config.kind));
     if (n) *n = s ? 0 : p.n;
     return s;
 }
@@ -174,7 +181,8 @@ static void fail(const tg_tokenizer *k, tg_status s, const char *text)
     if (s == TG_ERR_MEMORY)
         tg_context_fail(k->cx, s, "out of memory: a text of %zu bytes to be tokenized", strlen(text));
     else
-        tg_context_fail(k->cx, s, "a tokenizer of kind bpe has no codes yet: they are to be learnt, or read");
+        tg_context_fail(k->cx, s, "a tokenizer of kind %s has no codes yet: they are to be learnt, or read",
+                        tg_tokenizer_name(k->config.kind));
 }
 
 int tg_tokenize(const tg_tokenizer *k, const char *text,

@@ -1,7 +1,7 @@
 /* data/tokenizer.h -- inside of a tokenizer: what one call does to a text, in this order.
  *
  *     text -> normal form (normal.c) -> words with joiners (words.c), or characters, or what white space
- *     separates (text.c) -> for TG_BPE, pieces of words (codes.c) -> tokens (tokenizer.c)
+ *     separates (text.c) -> for kinds with codes, pieces of these (codes.c) -> tokens (tokenizer.c)
  *
  * and back: join.c. */
 #ifndef DATA_TOKENIZER_H
@@ -9,16 +9,24 @@
 
 #include "data/codes.h"
 
+enum { TOKENIZER_VERSION = 2 };
+
 struct tg_tokenizer {
     tg_context *cx;
     tg_tokenizer_config config;
-    bool ready;    /* TG_BPE: it has its codes */
-    lexicon words; /* TG_BPE: counted, until there are codes */
+    int version;   /* of the rules by which its vocabulary was made: see tokenizer_archive.c */
+    bool ready;    /* of a kind with codes: it has them */
+    lexicon words; /* counted, until there are codes */
     codes codes;
     bool raw; /* no normal form, as version 0.1.0: only TG_SPACES and TG_CHARACTERS in mixed case */
 };
 
-/* In steps, of TG_BPE: made, then given codes. False: the context is in error. */
+static inline bool tg__has_codes(const tg_tokenizer *k)
+{
+    return k->config.kind == TG_BPE || k->config.kind == TG_BPE_SPACES;
+}
+
+/* In steps, of a kind with codes: made, then given them. False: the context is in error. */
 bool tg__tokenizer_begin_codes(tg_tokenizer *k);
 /* Calls found for what each word is cut from: without joiners, and without what spells a special token. */
 tg_status tg__tokenizer_bodies(const tg_tokenizer *k, const char *text,

@@ -1,19 +1,19 @@
 /* data/tokenizer_archive.c -- a tokenizer beside its vocabulary, in an archive.
  *
  *     <path>_tokenizer            its kind's name
- *     <path>_tokenizer_version    1. Absent: of tidegate 0.1.0, when "words" meant what white space
+ *     <path>_tokenizer_version    of the rules by which its vocabulary was made: 2. Of 1, some words with an
+ *                                 apostrophe, or with a full stop in front, were cut in another way, and no sigma
+ *                                 became final. Absent: of tidegate 0.1.0, when "words" meant what white space
  *                                 separates, and no text was brought into normal form; no more is stored
  *     <path>_tokenizer_lowercase  0 or 1
- *     <path>_tokenizer_merges     of bpe: how many codes there are
+ *     <path>_tokenizer_merges     of kinds with codes: how many there are
  *     <path>_tokenizer_codes      those, "left right", if there are any
- *     <path>_tokenizer_format     of bpe: "0.1" or "0.2", the version of subword-nmt's codes */
+ *     <path>_tokenizer_format     of kinds with codes: "0.1" or "0.2", subword-nmt's version */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "data/tokenizer.h"
-
-enum { VERSION = 1 };
 
 typedef struct entry_path {
     char s[256];
@@ -56,9 +56,9 @@ tg_status tg__tokenizer_put(const tg_tokenizer *k, tg_archive *a, const char *pa
     if (!name_entry(k->cx, path, "", &entry)) return TG_ERR_ARGUMENT;
     tg_status s = tg_archive_put_text(a, entry.s, name);
     if (s || k->raw) return s;
-    if ((s = put_integer(k, a, path, "_version", VERSION))) return s;
+    if ((s = put_integer(k, a, path, "_version", k->version))) return s;
     if ((s = put_integer(k, a, path, "_lowercase", k->config.lowercase))) return s;
-    return k->config.kind == TG_BPE ? put_codes(k, a, path) : TG_OK;
+    return tg__has_codes(k) ? put_codes(k, a, path) : TG_OK;
 }
 
 /* An integer from least to most. */
@@ -145,20 +145,35 @@ static tg_status get_codes(tg_tokenizer *k, const tg_archive *a, const char *pat
     return s;
 }
 
+/* A vocabulary keeps its tokens, but new text is cut by the rules of today. */
+static void tell_changes(const tg_context *cx, const char *path, const tg_tokenizer_config *c)
+{
+    const bool by_rules = c->kind == TG_WORDS || c->kind == TG_BPE;
+    if (!by_rules && !c->lowercase) return;
+    tg__context_log(cx, TG_LOG_WARNING,
+                    "%s was made by version 1 of the tokenizer's rules, and version %d is used now:%s%s%s",
+                    path, TOKENIZER_VERSION,
+                    by_rules ? " words like y'all, dogs'ear and .NET are cut in another way" : "",
+                    by_rules && c->lowercase ? ", and" : "",
+                    c->lowercase ? " a capital sigma at the end of a word becomes the final one" : "");
+}
+
 tg_status tg__tokenizer_get(tg_context *cx, const tg_archive *a, const char *path, tg_tokenizer **k)
 {
     tg_tokenizer_config c = { 0 };
-    int version, lowercase = 0;
+    int version = 0, lowercase = 0;
     const bool versioned = is_versioned(cx, a, path);
     tg_status s = get_kind(cx, a, path, versioned, &c.kind);
-    if (!s && versioned) s = get_integer(cx, a, path, "_version", 1, VERSION, &version);
+    if (!s && versioned) s = get_integer(cx, a, path, "_version", 1, TOKENIZER_VERSION, &version);
     if (!s && versioned) s = get_integer(cx, a, path, "_lowercase", 0, 1, &lowercase);
     if (s) return s;
     c.lowercase = lowercase;
     tg_tokenizer *got = tg_tokenizer_new(cx, &c);
     if (cx->status) return tg__status_taken(cx);
     got->raw = !versioned;
-    if (c.kind == TG_BPE && (s = get_codes(got, a, path))) return s;
+    got->version = version;
+    if (version == 1) tell_changes(cx, path, &c);
+    if (tg__has_codes(got) && (s = get_codes(got, a, path))) return s;
     *k = got;
     return TG_OK;
 }

@@ -1,4 +1,4 @@
-/* data/tokenizer_codes.c -- the codes of TG_BPE: learnt from texts, or read from a file. */
+/* data/tokenizer_codes.c -- byte-pair codes: learnt from texts, or read from a file. */
 #include <string.h>
 
 #include "data/codes.h"
@@ -27,10 +27,9 @@ bool tg__tokenizer_begin_codes(tg_tokenizer *k)
 static bool is_open(tg_tokenizer *k, const char *who)
 {
     if (k->cx->status) return false;
-    if (k->config.kind == TG_BPE && !k->ready) return true;
+    if (tg__has_codes(k) && !k->ready) return true;
     tg_context_fail(k->cx, TG_ERR_STATE, "%s: a tokenizer of kind %s%s", who,
-                    tg_tokenizer_name(k->config.kind),
-                    k->ready && k->config.kind == TG_BPE ? " that has its codes" : " has no codes");
+                    tg_tokenizer_name(k->config.kind), k->ready ? " that has its codes" : " has no codes");
     return false;
 }
 

@@ -114,24 +114,6 @@ static bool is_vowel(int32_t letter)
     return letter == 0x153 || letter == 0xE6 || (letter > 0 && letter < 0x80 && strchr("aeiouy", letter));
 }
 
-static bool invites_elision(atom a)
-{
-    const int32_t letter = a.sign == LETTER ? plain_letter(a.code) : 0;
-    return letter == 'h' || is_vowel(letter);
-}
-
-/* May what stands before the apostrophe be an elided word? l', qu', grand'; not dogs'. */
-static bool is_elided(const char *start, atom apostrophe)
-{
-    int32_t last = 0, before = 0;
-    int n = 0;
-    for (atom a = atom_at(start); a.at < apostrophe.at; a = after(a), n++)
-        before = last, last = a.sign == LETTER ? plain_letter(a.code) : 0;
-    if (before == 'q' && last == 'u') return true;
-    if (last < 'a' || last > 'z' || is_vowel(last) || (last == 's' && n > 1)) return false;
-    return apostrophe.code != 0x2019 || n <= 2;
-}
-
 /* Is text[0..n-1] this, but for the case of ASCII letters? */
 static bool spells(const char *text, size_t n, const char *lower)
 {
@@ -142,14 +124,46 @@ static bool spells(const char *text, size_t n, const char *lower)
     return !lower[n];
 }
 
+static bool is_one_of(const char *text, size_t n, const char *const list[], size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (spells(text, n, list[i])) return true;
+    return false;
+}
+#define IS_ONE_OF(text, n, list) is_one_of(text, n, list, sizeof(list) / sizeof *(list))
+
+/* Can a word that begins with a follow an elided one? It begins with a vowel or h, and is none of English. */
+static bool invites_elision(atom a)
+{
+    static const char *const english[] = { "you", "ya", "ye", "em" }; /* d'you, tell'em */
+    const int32_t letter = a.sign == LETTER ? plain_letter(a.code) : 0;
+    if (letter != 'h' && !is_vowel(letter)) return false;
+    atom end = a;
+    while (is_word(end)) end = after(end);
+    return !IS_ONE_OF(a.at, (size_t)(end.at - a.at), english);
+}
+
+/* Can what stands before the apostrophe be an elided word? It has lost its last vowel: l', qu', grand'; not dogs', y'. */
+static bool is_elided(const char *start, atom apostrophe)
+{
+    static const char *const longer[] = { "aujourd", "dall",  "dell", "grand", "nell",
+                                          "quell",   "quest", "sant", "sull" };
+    int32_t last = 0, before = 0;
+    int n = 0;
+    for (atom a = atom_at(start); a.at < apostrophe.at; a = after(a), n++)
+        before = last, last = a.sign == LETTER ? plain_letter(a.code) : 0;
+    if (before == 'q' && last == 'u') return true;
+    if (last < 'a' || last > 'z' || is_vowel(last) || (last == 's' && n > 1)) return false;
+    return apostrophe.code != 0x2019 || n <= 2 || IS_ONE_OF(start, (size_t)(apostrophe.at - start), longer);
+}
+
 /* Does a full stop after the word belong to it? J. U.S. Ph.D. Mr. */
 static bool is_abbreviation(const char *start, const char *stop)
 {
     static const char *const titles[] = { "mr",   "mrs", "ms", "mme", "mlle", "dr",
                                           "prof", "st",  "jr", "sr",  "vs" };
     int parts = 1, longest = 0, n = 0;
-    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
-        if (spells(start, (size_t)(stop - start), titles[i])) return true;
+    if (IS_ONE_OF(start, (size_t)(stop - start), titles)) return true;
     for (atom a = atom_at(start); a.at < stop; a = after(a)) {
         if (a.sign != LETTER && a.sign != STOP) return false;
         n = a.sign == LETTER ? n + 1 : 0;
@@ -160,9 +174,10 @@ static bool is_abbreviation(const char *start, const char *stop)
 }
 
 /* The end of the word that begins at start and is scanned from a on. quoted: a quotation may end here, so
- * that an apostrophe at the end is no part of the word. */
-static const char *word_end(const char *start, atom a, bool quoted)
+ * that an apostrophe at the end is no part of the word. *elided: it ends in an apostrophe. */
+static const char *word_end(const char *start, atom a, bool quoted, bool *elided)
 {
+    *elided = false;
     for (atom before = a;; before = a, a = after(a)) {
         const atom next = after(a);
         const bool inside = is_word(next);
@@ -172,8 +187,9 @@ static const char *word_end(const char *start, atom a, bool quoted)
         } else if (a.sign == STOP) {
             if (!inside) return next.sign != STOP && is_abbreviation(start, a.at) ? next.at : a.at;
         } else if (a.sign == APOSTROPHE) {
-            if (inside) return invites_elision(next) ? next.at : a.at;
-            return !quoted && next.sign != APOSTROPHE && is_elided(start, a) ? next.at : a.at;
+            *elided =
+                is_elided(start, a) && (inside ? invites_elision(next) : !quoted && next.sign != APOSTROPHE);
+            return *elided ? next.at : a.at;
         } else if (a.sign != COMMA || before.sign != DIGIT || next.sign != DIGIT) {
             return a.at;
         }
@@ -204,15 +220,18 @@ typedef struct token {
 static token token_at(const char *p, const token *before)
 {
     const atom a = atom_at(p), next = after(a);
+    bool quoted = false, elided;
     if (is_word(a)) {
-        bool quoted = false;
         for (atom b = before ? atom_at(before->at) : a; b.at < p; b = after(b)) quoted = b.sign == APOSTROPHE;
-        return (token){ p, word_end(p, a, quoted), true };
+        return (token){ p, word_end(p, a, quoted, &elided), true };
     }
-    if (a.sign == APOSTROPHE && is_word(next) && ((before && before->word) || !is_closed(next)))
-        return (token){ p, word_end(p, next, true), true };
-    if ((a.sign == HYPHEN && is_word(next)) || (a.sign == STOP && next.sign == DIGIT))
-        return (token){ p, word_end(p, next, false), true };
+    if (a.sign == APOSTROPHE && is_word(next) && ((before && before->word) || !is_closed(next))) {
+        const char *end = word_end(next.at, next, true, &elided);
+        if (!elided) return (token){ p, end, true }; /* else it is a quotation that begins: 'l'eau */
+    }
+    if ((a.sign == HYPHEN && is_word(next)) || (a.sign == STOP && next.sign == DIGIT) ||
+        (a.sign == STOP && is_word(next) && !before)) /* .NET */
+        return (token){ p, word_end(p, next, false, &elided), true };
     atom end = next;
     while (a.code != '@' && is_same(a, end)) end = after(end);
     return (token){ p, end.at, false };

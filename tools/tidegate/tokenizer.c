@@ -1,4 +1,5 @@
-/* tools/tidegate/tokenizer.c -- what a token is: as --tokenizer says, and, with auto, words or characters.
+/* tools/tidegate/tokenizer.c -- what a token is: as --tokenizer and --pretokenized say, and, with auto, what the text
+ * asks for: words or characters.
  *
  * By Good's estimate (Good 1953, with Turing): the share of new text's words that were never seen is
  * about n1 / N, where N counts the words of the text at hand and n1 those that stand in it once.
@@ -26,41 +27,54 @@ static double share_unseen(const tg_tokenizer *words, tg_context *cx, const tg_p
     return N > 0 ? (tg_vocabulary_size(all) - tg_vocabulary_size(repeated)) / N : 0;
 }
 
-static bool choose(const char *path, bool quiet, int *tokenizer)
+/* Settles what of --tokenizer and --pretokenized is left to the text. */
+static bool choose(training_settings *o)
 {
+    const bool any = o->tokenizer == TOKENIZER_AUTO, quiet = o->quiet;
+    const bool looks = o->pretokenized == PRETOKENIZED_AUTO &&
+                       (any || o->tokenizer == TOKENIZER_WORDS || o->tokenizer == TOKENIZER_BPE);
+    if (!any && !looks) return true;
     tg_context *cx = new_context(0, 1);
-    const tg_tokenizer *words = tg_tokenizer_new(cx, NULL);
     tg_pairs *pairs;
-    tg_pairs_info info;
-    double unseen = 0;
-    bool ok = tg_pairs_read(cx, path, &(tg_pairs_config){ .max_length = INT_MAX }, &pairs, &info) == TG_OK;
-    if (ok) {
-        const double source = share_unseen(words, cx, pairs, tg_pairs_source);
-        const double target = share_unseen(words, cx, pairs, tg_pairs_target);
-        unseen = source > target ? source : target;
+    bool ok = tg_pairs_read(cx, o->train, &(tg_pairs_config){ .max_length = INT_MAX }, &pairs, NULL) == TG_OK;
+    if (ok && looks) o->pretokenized = tg_pairs_tokenized(pairs) ? PRETOKENIZED_YES : PRETOKENIZED_NO;
+    if (ok && looks && !quiet && o->pretokenized == PRETOKENIZED_YES)
+        fprintf(stderr, "The text is tokenized already: spaces separate its tokens.\n");
+    if (ok && any) {
+        const bool spaces = o->pretokenized == PRETOKENIZED_YES;
+        const tg_tokenizer *words =
+            tg_tokenizer_new(cx, &(tg_tokenizer_config){ .kind = spaces ? TG_SPACES : TG_WORDS });
+        const double source = share_unseen(words, cx, pairs, tg_pairs_source),
+                     target = share_unseen(words, cx, pairs, tg_pairs_target),
+                     unseen = source > target ? source : target;
         ok = tg_context_ok(cx);
+        o->tokenizer = unseen > most_unseen ? TOKENIZER_CHARACTERS : TOKENIZER_WORDS;
+        if (ok && !quiet)
+            fprintf(stderr, "Tokens are %s: about %.0f %% of the words of new text would be unknown.\n",
+                    o->tokenizer == TOKENIZER_WORDS ? "words" : "characters", 100 * unseen);
     }
-    *tokenizer = unseen > most_unseen ? TOKENIZER_CHARACTERS : TOKENIZER_WORDS;
-    if (!ok)
-        fail_context(cx);
-    else if (!quiet)
-        tell("Tokens are %s: about %.0f %% of the words of new text would be unknown.",
-             *tokenizer == TOKENIZER_WORDS ? "words" : "characters", 100 * unseen);
+    if (!ok) fail_context(cx);
     tg_context_free(cx);
     return ok;
 }
 
 /* ---- made ---- */
 
-static const tg_tokenizer_kind kinds[] = { [TOKENIZER_WORDS] = TG_WORDS,
-                                           [TOKENIZER_CHARACTERS] = TG_CHARACTERS,
-                                           [TOKENIZER_BPE] = TG_BPE,
-                                           [TOKENIZER_SPACES] = TG_SPACES };
+/* By rules, and for text whose tokens are separated by spaces already. */
+static const struct {
+    tg_tokenizer_kind by_rules, pretokenized;
+} kinds[] = {
+    [TOKENIZER_WORDS] = { TG_WORDS, TG_SPACES },
+    [TOKENIZER_CHARACTERS] = { TG_CHARACTERS, TG_CHARACTERS },
+    [TOKENIZER_BPE] = { TG_BPE, TG_BPE_SPACES },
+    [TOKENIZER_SPACES] = { TG_SPACES, TG_SPACES },
+};
 
 int tokenizer_choice(const tg_tokenizer *k)
 {
-    int choice = TOKENIZER_WORDS;
-    while (kinds[choice] != tg_tokenizer_settings(k).kind) choice++;
+    const tg_tokenizer_kind kind = tg_tokenizer_settings(k).kind;
+    int choice = TOKENIZER_SPACES;
+    while (kinds[choice].by_rules != kind && kinds[choice].pretokenized != kind) choice--;
     return choice;
 }
 
@@ -98,9 +112,10 @@ bool new_tokenizer(training *t)
 {
     training_settings *o = &t->settings;
     if (o->tokenizer == TOKENIZER_AUTO && o->codes) o->tokenizer = TOKENIZER_BPE;
-    if (o->tokenizer == TOKENIZER_AUTO && !choose(o->train, o->quiet, &o->tokenizer)) return false;
-    tg_tokenizer *k =
-        tg_tokenizer_new(t->cx, &(tg_tokenizer_config){ kinds[o->tokenizer], .lowercase = o->lowercase });
+    if (!choose(o)) return false;
+    const tg_tokenizer_kind kind =
+        o->pretokenized == PRETOKENIZED_YES ? kinds[o->tokenizer].pretokenized : kinds[o->tokenizer].by_rules;
+    tg_tokenizer *k = tg_tokenizer_new(t->cx, &(tg_tokenizer_config){ kind, .lowercase = o->lowercase });
     t->source_tokenizer = t->target_tokenizer = k;
     if (!tg_context_ok(t->cx)) return fail_context(t->cx), false;
     return o->tokenizer != TOKENIZER_BPE || give_codes(k, t->cx, o);

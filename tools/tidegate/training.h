@@ -8,6 +8,9 @@
 /* order of --tokenizer's choices */
 enum { TOKENIZER_AUTO, TOKENIZER_WORDS, TOKENIZER_CHARACTERS, TOKENIZER_BPE, TOKENIZER_SPACES };
 
+/* order of --pretokenized's choices */
+enum { PRETOKENIZED_AUTO, PRETOKENIZED_YES, PRETOKENIZED_NO };
+
 /* order of --optimizer's choices */
 enum {
     OPTIMIZER_ADAM,
@@ -23,7 +26,7 @@ enum { STANDARD_EPOCHS = 10, EPOCHS_NOT_GIVEN = -1 };
 /* See training_options for what each means, its range and default. */
 typedef struct training_settings {
     const char *train, *valid, *out;
-    int preset, tokenizer;
+    int preset, tokenizer, pretokenized;
     bool lowercase, joint_vocabulary;
     int64_t merges;
     const char *codes;

@@ -23,6 +23,8 @@ const option training_options[] = {
       "what a token is: a word or a sign, a character, a piece of a word (byte-pair encoding), what spaces separate. auto: chars "
       "if more than a third of the words of new text would be unknown, otherwise words; bpe with --codes", MODEL },
     { "lowercase", OPTION_FLAG, AT(lowercase), NULL, 0, 0, NULL, "make all text lower case", MODEL },
+    { "pretokenized", OPTION_CHOICE, AT(pretokenized), "auto", 0, 0, "auto|yes|no",
+      "spaces separate the tokens already, and words and bpe keep these; auto: if a space stands before full stops and commas", MODEL, "tokenizer auto|words|bpe" },
     { "merges", OPTION_INTEGER, AT(merges), "8000", 1, 1e7, NULL, "learn at most this many merges", MODEL, "tokenizer bpe, no codes" },
     { "codes", OPTION_TEXT, AT(codes), NULL, 0, 0, "FILE", "take the merges of this file, as subword-nmt writes it", MODEL, "tokenizer auto|bpe" },
     { "joint-vocabulary", OPTION_FLAG, AT(joint_vocabulary), NULL, 0, 0, NULL, "one vocabulary for both sides (--tie all implies it)", MODEL },
