@@ -1,13 +1,16 @@
 """What the tests of the program share: running it, tiny data, and a main() that tells what failed.
 
 A test is a function whose name is a sentence; it is handed a fresh directory, which is removed after it."""
+import fcntl
 import os
 import pathlib
 import pty
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -100,41 +103,52 @@ class Terminal:
 
     def __init__(self, *arguments, term="dumb", **more):
         try:
-            self.master, slave = pty.openpty()
+            self.master, self.slave = pty.openpty()
         except OSError as error:  # a bare chroot has none
             raise Missing(f"pseudo-terminal: {error}") from error
-        streams = {"stdin": slave, "stdout": slave, "stderr": slave, **more}
+        streams = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave, **more}
         self.shown = b""
-        self.child = subprocess.Popen([PROGRAM, *(a if isinstance(a, bytes) else str(a) for a in arguments)], env={**os.environ, "TERM": term},
-                                      start_new_session=True, **streams)
-        os.close(slave)
+        self.child = subprocess.Popen([PROGRAM, *(a if isinstance(a, bytes) else str(a) for a in arguments)],
+                                      env={**os.environ, "TERM": term}, start_new_session=True, preexec_fn=self.control,
+                                      **streams)
+
+    def control(self):
+        """In the child: the terminal is its own, so that Ctrl-C is a signal."""
+        fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
 
     def __str__(self):
         return f"on a terminal: {self.child.args} -> {self.child.returncode}\n{self.shown}"
 
-    def read(self):
-        """The next piece; False at the end."""
-        try:
-            piece = os.read(self.master, 65536)
-        except OSError:  # the last one who had it open is gone
-            piece = b""
-        self.shown += piece
-        return bool(piece)
+    def modes(self):
+        return termios.tcgetattr(self.slave)
 
-    def read_until(self, what):
-        while what not in self.shown:
-            expect(self.read(), f"{what} is not shown:", self)
+    def read(self):
+        """The next piece; False: the program has ended, and all is read."""
+        while not select.select([self.master], [], [], 0.002)[0]:
+            if self.child.poll() is not None and not select.select([self.master], [], [], 0)[0]:
+                return False
+        self.shown += os.read(self.master, 65536)
+        return True
+
+    def read_until(self, what, times=1):
+        while self.shown.count(what) < times:
+            expect(self.read(), f"{what} is not shown {times} times:", self)
 
     def write(self, keys):
         os.write(self.master, keys)
 
-    def end(self, timeout=60):
+    def end(self, keep=False):
         """Everything that is shown until the program ends -> its exit code as a shell has it."""
         while self.read():
             pass
-        code = self.child.wait(timeout)
-        os.close(self.master)
+        if not keep:
+            self.close()
+        code = self.child.returncode
         return code if code >= 0 else 128 - code
+
+    def close(self):
+        os.close(self.master)
+        os.close(self.slave)
 
 
 def on_terminal(*arguments, **more):

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""What the program shows on a terminal: nothing from outside acts on it."""
+"""The program on a terminal: nothing from outside acts on it, and it asks who sits there."""
 import os
 import pathlib
-import subprocess
+import termios
 import unicodedata
 
 import test_program_harness as harness
-from test_program_harness import ROOT, TINY, edited, expect, on_terminal, succeeds, tiny_pairs, trained, write
+from test_program_harness import (ROOT, TINY, Run, Terminal, edited, expect, on_terminal, succeeds, tiny_pairs,
+                                  trained, wait_until, write)
 
 # Valid UTF-8 that acts on a terminal, on the order of what stands around it, or shows nothing.
 ACTS = "".join(["\x1b]0;title\x07", "\x7f", "\x9b31m", "\u202e", "\u2066", "\u061c", "\u200f", "\u2028", "\u2029", "\U000e0041",
@@ -110,6 +111,62 @@ def what_is_no_terminal_gets_translations_as_they_are(folder):
     expect(not acts(succeeds("inspect", folder / "run").out.encode()), "inspect is for people, wherever it goes")
 
 
+# ---- somebody who types ----
+
+def asked(run, *more, term="xterm"):
+    return Terminal("translate", run, *more, term=term)
+
+
+def await_prompt(terminal, number, edited):
+    """Until it asks for the number-th line, and reads keys one by one if lines are edited."""
+    terminal.read_until(b"> ", number)
+    wait_until(lambda: not edited or not terminal.modes()[3] & termios.ICANON)
+
+
+def edits():
+    """Was the program built with libedit?"""
+    return b"el_gets" in pathlib.Path(harness.PROGRAM).read_bytes()
+
+
+def translate_on_a_terminal_greets_asks_and_ends_cleanly(folder):
+    run, picture = trained(folder), folder / "a.txt"
+    translation = succeeds("translate", run, stdin=b"1 4\n").out.strip()
+    for term in ["xterm", "dumb"]:
+        for key, code in [(b"\x04", 0), (b"\x03", 130)]:  # Ctrl-D, Ctrl-C
+            terminal = asked(run, "--attention", picture, term=term)
+            before = terminal.modes()
+            await_prompt(terminal, 1, edits())
+            terminal.write(b"1 4\n")
+            await_prompt(terminal, 2, edits())
+            terminal.write(key)
+            expect(terminal.end(keep=True) == code, terminal)
+            lines = terminal.shown.decode().split("\r\n")
+            expect(lines[0] == "Type a sentence and press Enter to translate it; Ctrl-D ends.", terminal)
+            expect(translation in lines and lines[-1] == "" and lines[-2].startswith("The attention of 1 sentence"), terminal)
+            expect(terminal.modes() == before, "the terminal is left in another mode", terminal)
+            expect(picture.read_text().startswith("sentence 1\n"), "what was attended to is lost", terminal)
+            picture.unlink()
+            terminal.close()
+    expect("> " not in Run("translate", run, stdin=b"1 4\n").err, "a pipe is asked, too")
+
+
+def typed_lines_are_edited_and_remembered(folder):
+    if not edits():
+        raise harness.Missing("libedit")
+    run = trained(folder, "--lr", 0.02, epochs=10)
+    translation = succeeds("translate", run, stdin=b"1 4\n").out
+    terminal = asked(run)
+    for number, keys in enumerate([b"4\x01 \x01x\x7f1\n", b"\x1b[A\n", b"\n", b"\xc3\xa9\n"], 1):
+        await_prompt(terminal, number, True)
+        terminal.write(keys)
+    await_prompt(terminal, 5, True)
+    terminal.write(b"\x04")
+    expect(terminal.end() == 0, terminal)
+    shown = terminal.shown.decode().replace("\r\n", "\n")
+    expect(shown.count("\n" + translation) == 2, "not the line that was edited, and again from the history", translation, terminal)
+    expect("é\n" in shown, "a letter is lost", terminal)
+
+
 def all_talk_passes_through_one_door(folder):
     for file in sorted((ROOT / "tools/tidegate").glob("*.c")):
         for number, line in enumerate(file.read_text().splitlines(), 1):
@@ -119,4 +176,4 @@ def all_talk_passes_through_one_door(folder):
 
 if __name__ == "__main__":
     harness.main([nothing_from_outside_acts_on_a_terminal, what_is_no_terminal_gets_translations_as_they_are,
-                  all_talk_passes_through_one_door])
+                  translate_on_a_terminal_greets_asks_and_ends_cleanly, typed_lines_are_edited_and_remembered, all_talk_passes_through_one_door])

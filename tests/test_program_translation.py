@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Attention, beam search and what shows them, from the command line."""
 import os
-import pty
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -164,30 +163,10 @@ def scheduled_sampling_goes_on_to_the_same_bits(folder):
     expect(parameters(folder / "never") != parameters(folder / "straight"), "sampling changes nothing")
 
 
-def a_terminal_is_asked_for_sentences(folder):
-    run = trained(folder)
-    try:
-        master, slave = pty.openpty()
-    except OSError as error:  # a bare chroot has none
-        raise harness.Missing(f"pseudo-terminal: {error}") from error
-    child = subprocess.Popen([harness.PROGRAM, "translate", str(run)], stdin=slave, stdout=slave, stderr=slave)
-    os.close(slave)
-    seen = b""
-    os.write(master, b"1 4\n")
-    while seen.count(b"> ") < 2:
-        seen += os.read(master, 1024)
-    os.write(master, b"\x04")
-    expect(child.wait(timeout=60) == 0, seen)
-    os.close(master)
-    translation = best_of(run, lines=["1 4"])[0]
-    expect(translation.encode() in seen, seen, translation)
-    expect("> " not in Run("translate", run, stdin=b"1 4\n").err, "a pipe is asked, too")
-
-
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
     harness.main([nbest_comes_best_first_with_scores, nbest_has_three_columns_whatever_the_source_holds, beam_of_one_is_greedy, wrong_decoding_options_are_refused,
                   attention_goes_to_a_file_of_each_ending, what_is_told_of_a_sentence_has_its_line, attention_takes_the_place_of_no_input,
                   unknown_words_are_taken_from_where_the_model_looked, presets_are_defaults_that_options_override,
                   flags_can_be_taken_back, every_kind_of_model_trains_and_translates,
-                  scheduled_sampling_goes_on_to_the_same_bits, a_terminal_is_asked_for_sentences])
+                  scheduled_sampling_goes_on_to_the_same_bits])

@@ -38,6 +38,7 @@ need libopenblas-dev has_library openblas
 need libhdf5-dev has_library hdf5-serial hdf5
 need libxxhash-dev has_library libxxhash
 need libutf8proc-dev has_library libutf8proc
+need libedit-dev has_library libedit
 if [ "$purpose" != build ]; then
     need check has_library check
     need python3 has_command python3

@@ -4,6 +4,7 @@
  * terminal or a slow pipe each line as it comes.                                                */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "attention_file.h"
 #include "decoding.h"
+#include "line_editor.h"
 
 enum { TOGETHER = 512 };
 
@@ -139,26 +141,81 @@ static int translate_ready(job *j, char *text, size_t *n)
     return result;
 }
 
-static int translate_all(job *j)
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* The first Ctrl-C ends the session as the end of the input does, a second one the program at once. */
+static void catch_interrupt(void)
+{
+    struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESETHAND }, before;
+    sigemptyset(&action.sa_mask);
+    if (!sigaction(SIGINT, NULL, &before) && before.sa_handler != SIG_IGN) sigaction(SIGINT, &action, NULL);
+}
+
+static int fail_long_line(const job *j)
+{
+    return fail("%s: line %lld: longer than %d bytes", j->name, j->line + 1, LONGEST_LINE);
+}
+
+/* From a file or a pipe, and, without a line editor, from a terminal. */
+static int translate_stream(job *j)
 {
     char *text = malloc(LONGEST_LINE + 2); /* a line end may have to be put after the last line */
     size_t n = 0;
     int result = text ? EXIT_DONE : fail("%s: out of memory", j->name);
-    while (!result) {
+    while (!result && !interrupted) {
         if (j->asks) ask();
         const ssize_t got = read(j->in, text + n, LONGEST_LINE + 1 - n);
-        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == EINTR) continue; /* interrupted, or not by that */
         if (got < 0) result = fail("%s: %s", j->name, strerror(errno));
         if (got == 0 && n == 0) break;
         if (got == 0) text[n++] = '\n';
         if (got > 0) n += (size_t)got;
         if (!result) result = translate_ready(j, text, &n);
-        if (!result && n > LONGEST_LINE)
-            result = fail("%s: line %lld: longer than %d bytes", j->name, j->line + 1, LONGEST_LINE);
+        if (!result && n > LONGEST_LINE) result = fail_long_line(j);
         result = finish_output(result);
     }
     free(text);
     return result;
+}
+
+/* ---- somebody who types ---- */
+
+static int translate_one(job *j, char *line, size_t bytes)
+{
+    if (bytes > LONGEST_LINE) return fail_long_line(j);
+    const char *one = clean_line(j->name, line, bytes, j->line + 1);
+    return one ? translate_lines(j, 1, &one) : EXIT_FAILED;
+}
+
+static int translate_typed(job *j, line_editor *e)
+{
+    const char *typed;
+    size_t bytes;
+    int result = EXIT_DONE;
+    while (!result && !interrupted && (typed = line_editor_read(e, &bytes))) {
+        char *line = strndup(typed, bytes);
+        result = line ? translate_one(j, line, bytes) : fail("%s: out of memory", j->name);
+        free(line);
+        result = finish_output(result);
+    }
+    return result;
+}
+
+static int translate_session(job *j)
+{
+    tell("Type a sentence and press Enter to translate it; Ctrl-D ends.");
+    catch_interrupt();
+    line_editor *e = j->in == STDIN_FILENO ? line_editor_new() : NULL;
+    const int result = e ? translate_typed(j, e) : translate_stream(j);
+    line_editor_free(e);
+    if (!result) putchar('\n'); /* what is shown next begins on a line of its own */
+    return finish_output(result);
 }
 
 /* An attention file must not take the place of what is read. */
@@ -177,7 +234,7 @@ static int translate(job *j, const settings *given, const char *model)
         return fail("%s: a model without attention: there is nothing to write to %s", model,
                     given->attention);
     if (given->attention && !(j->attention = attention_file_open(given->attention))) return EXIT_FAILED;
-    const int result = translate_all(j);
+    const int result = j->asks ? translate_session(j) : translate_stream(j);
     if (!j->attention) return result;
     if (result) return attention_file_abandon(j->attention), result;
     return attention_file_close(j->attention) ? result : EXIT_FAILED;
@@ -211,7 +268,8 @@ int command_translate(int argc, char *argv[])
     if (j.in < 0) return fail("%s: %s", j.name, strerror(errno));
     j.asks = j.escape && isatty(j.in);
     j.cx = new_context(0, (int)given.threads);
-    const int result = translate(&j, &given, name[0]);
+    int result = translate(&j, &given, name[0]);
+    if (!result && interrupted) result = 128 + SIGINT;
     tg_context_free(j.cx);
     if (from_file) close(j.in);
     return result;
