@@ -39,7 +39,7 @@ static bool choose(training_settings *o)
     bool ok = tg_pairs_read(cx, o->train, &(tg_pairs_config){ .max_length = INT_MAX }, &pairs, NULL) == TG_OK;
     if (ok && looks) o->pretokenized = tg_pairs_tokenized(pairs) ? PRETOKENIZED_YES : PRETOKENIZED_NO;
     if (ok && looks && !quiet && o->pretokenized == PRETOKENIZED_YES)
-        fprintf(stderr, "The text is tokenized already: spaces separate its tokens.\n");
+        tell("The text is tokenized already: spaces separate its tokens.");
     if (ok && any) {
         const bool spaces = o->pretokenized == PRETOKENIZED_YES;
         const tg_tokenizer *words =
@@ -50,8 +50,8 @@ static bool choose(training_settings *o)
         ok = tg_context_ok(cx);
         o->tokenizer = unseen > most_unseen ? TOKENIZER_CHARACTERS : TOKENIZER_WORDS;
         if (ok && !quiet)
-            fprintf(stderr, "Tokens are %s: about %.0f %% of the words of new text would be unknown.\n",
-                    o->tokenizer == TOKENIZER_WORDS ? "words" : "characters", 100 * unseen);
+            tell("Tokens are %s: about %.0f %% of the words of new text would be unknown.",
+                 o->tokenizer == TOKENIZER_WORDS ? "words" : "characters", 100 * unseen);
     }
     if (!ok) fail_context(cx);
     tg_context_free(cx);
