@@ -276,7 +276,7 @@ START_TEST(tokens_set_apart_are_cut_into_the_same_tokens)
 {
     tg_context *cx = tg_context_new(&(tg_context_config){ .seed = 5 });
     const tg_tokenizer *k = tg_tokenizer_new(cx, NULL);
-    for (int run = 0; run < 30000; run++) {
+    for (int run = 0; run < 12000; run++) {
         char text[400], once[1200], twice[1200];
         size_t n = 0;
         const int length = (int)(tg_random_uniform(cx, "length", run, 0) * 16);

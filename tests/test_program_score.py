@@ -153,7 +153,7 @@ def evaluate_compares_texts_in_one_normal_form(folder):
     cafe, deja, vu = "cafe\u0301", "de\u0301ja\u0300", "e\u0301te\u0301 fore\u0302t"
     data = write(folder / "decomposed.tsv", f"a b c d e\t{cafe} {deja} {vu}\nb c d e f\t{deja} {vu} {cafe}\n")
     succeeds("train", "translate", "--train", data, "--out", folder / "run", "--embed", 16, "--hidden", 16, "--epochs", 80,
-             "--lr", 0.02, "--dropout", 0, "--tokenizer", "words", "--quiet")
+             "--checkpoint-every", 1000, "--lr", 0.02, "--dropout", 0, "--tokenizer", "words", "--quiet")
     values = json.loads(succeeds("evaluate", folder / "run", "--data", data).out)
     expect(values["exact_match"] == 1 and values["bleu"] == 100 and values["chrf"] == 100, values)
 
@@ -161,7 +161,7 @@ def evaluate_compares_texts_in_one_normal_form(folder):
 def lower_case_of_evaluate_and_score_is_one(folder):
     data = write(folder / "greek.tsv", "a b\tΛΟΓΟΣ ΑΥΤΟΣ ΣΣ Σ.\nc d\tλογος αυτος σς σ.\n" * 2)
     succeeds("train", "translate", "--train", data, "--out", folder / "run", *harness.TINY, "--epochs", 100, "--lr", 0.02,
-             "--dropout", 0, "--tokenizer", "words", "--lowercase", "--quiet")
+             "--checkpoint-every", 1000, "--dropout", 0, "--tokenizer", "words", "--lowercase", "--quiet")
     said = succeeds("translate", folder / "run", stdin=b"a b\n").out
     expect(said == "λογος αυτος σς σ.\n", said)
     reference = write(folder / "reference", "ΛΟΓΟΣ ΑΥΤΟΣ ΣΣ Σ.\n")

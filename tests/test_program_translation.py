@@ -28,12 +28,12 @@ def nbest_has_three_columns_whatever_the_source_holds(folder):
     rare = ["".join(chr(256 + 3 * i + k) for k in range(3)) for i in range(20)]  # unknown, and taken from the source
     data = write(folder / "letters.tsv", "".join(f"{text}e\t{text}e\n" for text in rare))
     rows = []
-    for seed in [3, 4, 5, 6]:
+    for seed in [3, 4]:
         succeeds("train", "translate", "--train", data, "--out", folder / "run", "--force", *TINY, "--tokenizer", "chars",
                  "--min-frequency", 5, "--epochs", 10, "--seed", seed, "--quiet")
         rows += succeeds("translate", folder / "run", "--beam", 4, "--nbest", 4, "--max-length", 4,
                          stdin=b"x\t\t\t\t\ty\n").out.splitlines()
-    expect(len(rows) == 16 and all(row.count("\t") == 2 for row in rows) and any(" " in row for row in rows), rows)
+    expect(len(rows) == 8 and all(row.count("\t") == 2 for row in rows) and any(" " in row for row in rows), rows)
 
 
 def parameters(run):
