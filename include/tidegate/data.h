@@ -23,8 +23,8 @@ typedef enum tg_tokenizer_kind {
     TG_BPE,        /* pieces of the words of TG_WORDS, see below */
     TG_BPE_SPACES  /* pieces of the tokens of TG_SPACES */
 } tg_tokenizer_kind;
-TG_API const char *
-tg_tokenizer_name(tg_tokenizer_kind kind); /* "words", "chars", "spaces", "bpe", "bpe-spaces" */
+/* "words", "chars", "spaces", "bpe", "bpe-spaces" */
+TG_API const char *tg_tokenizer_name(tg_tokenizer_kind kind);
 TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind); /* false: none, *kind stays */
 
 /* TG_WORDS. Letters, digits, and the marks on them make words; all else (Unicode's punctuation, symbols and
@@ -42,8 +42,8 @@ TG_API bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind); /* fa
  *     else with what follows (John _'s, don _'t, y _'all, o _'clock). It is an elision where what is before it may be
  *     elided, and what follows begins with a vowel or h and is none of the English you, ya, ye, em (d _'you). At the
  *     start of a word an apostrophe stays with it ('s, 'clock), unless another one closes the quotation in the same
- *     word ('yes'). At the end it stays where the word may be elided. So quotations of several words are best put in
- *     double quotes.
+ *     word ('yes'), or the word is elided itself ('l'eau'). At the end it stays where the word may be elided. So
+ *     quotations of several words are best put in double quotes.
  *     An elided word has lost its last vowel: it ends in qu, or in a consonant (in s: if it is that alone; before
  *     U+2019, which also closes quotations: if it has two letters at most, or is one of aujourd, dall, dell, grand,
  *     nell, quell, quest, sant, sull).
