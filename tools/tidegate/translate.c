@@ -55,8 +55,7 @@ typedef struct job {
     attention_file *attention; /* NULL: none */
     const char *name;          /* of the input */
     int in;
-    bool escape;    /* stdout is a terminal */
-    bool asks;      /* and so is the input */
+    bool asks;      /* stdout and the input are terminals */
     long long line; /* lines done */
 } job;
 
@@ -104,8 +103,8 @@ static int translate_lines(job *j, int n, const char *const line[])
     int result = EXIT_DONE;
     tg_translation *best = calloc(all + 1, sizeof *best);
     const tg_status s = best ? tg_translator_search(j->translator, n, line, &j->config, best) : TG_ERR_MEMORY;
-    if (s &&
-        n > 1) { /* one at a time: those before the one that fails are translated, and its line is known */
+    if (s && n > 1) {
+        /* one at a time: the lines before the one that fails are translated, and its number is known */
         for (int i = 0; i < n && !result; i++) result = translate_lines(j, 1, line + i);
     } else if (s) {
         result = fail("%s: line %lld: %s", j->name, j->line + 1,
@@ -257,16 +256,15 @@ int command_translate(int argc, char *argv[])
     const bool from_file = name[1] && strcmp(name[1], "-") != 0;
     job j = { .translator = &translator,
               .config = decoding_config(&given.decoding),
-              .name = from_file ? name[1] : "standard input",
-              .escape = isatty(STDOUT_FILENO) };
+              .name = from_file ? name[1] : "standard input" };
     j.config.nbest = (int)given.nbest;
     j.config.unscored = given.nbest == 1;
     j.config.no_attention = !given.attention;
     if (from_file && is_input(given.attention, name[1]))
         return fail("--attention %s: this is the file that is to be translated", given.attention);
-    j.in = from_file ? open(name[1], O_RDONLY | O_CLOEXEC) : STDIN_FILENO; /* after isatty(): errno */
+    j.in = from_file ? open(name[1], O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     if (j.in < 0) return fail("%s: %s", j.name, strerror(errno));
-    j.asks = j.escape && isatty(j.in);
+    j.asks = isatty(STDOUT_FILENO) && isatty(j.in);
     j.cx = new_context(0, (int)given.threads);
     int result = translate(&j, &given, name[0]);
     if (!result && interrupted) result = 128 + SIGINT;
