@@ -391,15 +391,15 @@ START_TEST(wrong_arguments_of_attention_fail_with_their_numbers)
     tg_attention_memory(f.l, f.t, query, NULL);
     assert_fails(f.cx, TG_ERR_SHAPE, "the memory is [3,5,9], it takes [S,B,11]");
     tg_attention_memory(f.l, f.t, NULL, NULL);
-    assert_fails(f.cx, TG_ERR_SHAPE, "the memory is NULL");
+    assert_fails(f.cx, TG_ERR_ARGUMENT, "rows is NULL");
     tg_attention_run(f.l, f.t, rows, &good, &a);
     assert_fails(f.cx, TG_ERR_SHAPE, "the queries are [7,5,11], it takes [T,B,9]");
     tg_attention_run(f.l, f.t, flat, &good, &a);
     assert_fails(f.cx, TG_ERR_SHAPE, "the queries are [15,9]");
     tg_attention_run(f.l, f.t, NULL, &good, &a);
-    assert_fails(f.cx, TG_ERR_SHAPE, "the queries are NULL");
+    assert_fails(f.cx, TG_ERR_ARGUMENT, "query is NULL");
     tg_attention_run(f.l, f.t, query, NULL, &a);
-    assert_fails(f.cx, TG_ERR_SHAPE, "memory NULL");
+    assert_fails(f.cx, TG_ERR_ARGUMENT, "memory is NULL");
     ck_assert_ptr_nonnull(a);
     tg_attention_run(f.l, f.t, tg_input(f.t, 3, (int[]){ 5, 3, 9 }, f.query), &good, NULL);
     assert_fails(f.cx, TG_ERR_SHAPE, "for 3 rows it takes [S,3,11] and [S,3,9]");

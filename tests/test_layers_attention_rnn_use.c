@@ -154,13 +154,13 @@ START_TEST(wrong_arguments_fail_with_their_numbers_and_harm_nothing)
     RUN(o.rows, NULL, &memory, NULL);
     assert_fails(f.cx, TG_ERR_SHAPE, "x is [4,3,7], it takes [T,B,6]");
     RUN(NULL, NULL, &memory, NULL);
-    assert_fails(f.cx, TG_ERR_SHAPE, "x is NULL");
+    assert_fails(f.cx, TG_ERR_ARGUMENT, "x is NULL");
     RUN(o.x, too_long, &memory, NULL);
     assert_fails(f.cx, TG_ERR_ARGUMENT, "the length of row 1 is 3, outside 0..2");
     RUN(o.x, negative, &memory, NULL);
     assert_fails(f.cx, TG_ERR_ARGUMENT, "the length of row 2 is -1, outside 0..2");
     RUN(o.x, NULL, NULL, NULL);
-    assert_fails(f.cx, TG_ERR_SHAPE, "memory NULL");
+    assert_fails(f.cx, TG_ERR_ARGUMENT, "memory is NULL");
     other.keys = o.rows;
     RUN(o.x, NULL, &other, NULL);
     assert_fails(f.cx, TG_ERR_SHAPE, "with keys [4,3,7], for 3 rows it takes [S,3,7] and [S,3,5]");

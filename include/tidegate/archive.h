@@ -14,7 +14,8 @@ extern "C" {
 
 typedef struct tg_archive tg_archive;
 
-/* Memory of its own, from the context's allocator. NULL: out of memory (the message says so). */
+/* Memory of its own, from the context's allocator. NULL: out of memory (the message says so). Any context may read what is in
+ * it. To put into one that is NULL is TG_ERR_MEMORY. */
 TG_API tg_archive *tg_archive_new(tg_context *cx);
 TG_API void tg_archive_free(tg_archive *a); /* NULL is fine */
 
@@ -53,7 +54,8 @@ typedef struct tg_entry {
     const void *data; /* int64_t, double, char (0-terminated), or the array; of texts: const char *const * */
 } tg_entry;
 TG_API int tg_archive_count(const tg_archive *a);
-TG_API void tg_archive_entry(const tg_archive *a, int i, tg_entry *entry);
+TG_API void tg_archive_entry(const tg_archive *a, int i,
+                             tg_entry *entry); /* out of range: all zero, path "" */
 
 #ifdef __cplusplus
 }

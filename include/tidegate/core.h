@@ -13,6 +13,10 @@
  * Messages, those of the log too, may hold text from outside as it is: names of files, and what a file
  * holds. Before a message goes to a terminal, pass it through tg_text_printable() (data.h).
  *
+ * Misuse is an error like any other. A pointer that is NULL where its comment does not allow it, an object that could not
+ * be made, and an object of another context, parameter set or tape are refused with a sentence, in the context if one can be
+ * reached. Without a context a call returns TG_ERR_ARGUMENT, a harmless object, or 0. Whatever is freed may be NULL.
+ *
  * The library never exits, prints, or installs signal handlers.                               */
 #ifndef TIDEGATE_CORE_H
 #define TIDEGATE_CORE_H
@@ -88,8 +92,8 @@ typedef enum tg_log_level { TG_LOG_INFO, TG_LOG_WARNING } tg_log_level;
 
 typedef struct tg_context_config {
     uint64_t seed; /* of every random stream */
-    /* Workers at most, and never more than the processors that this process may run on. 0: as many as these, or as the
-     * quota of its control group allows, rounded up. */
+    /* Workers at most, not negative, and never more than the processors that this process may run on. 0: as many as
+     * these, or as the quota of its control group allows, rounded up. */
     int threads;
 
     /* Both or none. NULL: the C library's, large blocks on large pages. A context calls both from one thread at a time,

@@ -86,6 +86,9 @@ typedef struct tg_encoder_decoder_config {
  */
 TG_API tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decoder_config *config);
 
+/* Batches that are put together by hand: pair and target_tokens are not looked at. Within its length each row has ids of
+ * the vocabulary in source and target_in; target_out may have -1, which is not counted. */
+
 /* Teacher forcing: logits (T,B,V) of every target token given the true ones before it. */
 TG_API tg_tensor *tg_encoder_decoder_logits(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch);
 /* Their mean cross entropy, in nats a target token (</s> counts). Padding costs nothing in the output layer. */
@@ -113,7 +116,7 @@ typedef enum tg_sampling_schedule {
 TG_API double tg_sampling_rate(tg_sampling_schedule schedule, double rate, double done);
 
 /* Greedy decoding: from <s>, always the most probable token (never <pad> or <s>), until </s> or
- * max_length tokens. source (S,B), lengths (B). out (max_length,B): ids, </s> included, then TG_PAD.
+ * max_length tokens. source (S,B), lengths (B) or NULL for all S. out (max_length,B): ids, </s> included, then TG_PAD.
  * log_probability (B), or NULL: the sum over the tokens, </s> included. Begins t anew, in TG_EVAL. */
 TG_API tg_status tg_encoder_decoder_greedy(tg_encoder_decoder *m, tg_tape *t, int S, int B,
                                            const int source[], const int lengths[], int max_length, int out[],

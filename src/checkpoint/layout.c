@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "optim/optimizer.h"
 #include "tensor/archive.h"
 
@@ -55,12 +56,13 @@ int tg__checkpoint_states(const tg_checkpoint *c) { return !c->states ? 0 : c->n
 
 tg_context *tg__checkpoint_context(const tg_checkpoint *c)
 {
+    if (!c) return NULL;
     if (c->params) return c->params->cx;
     if (c->optimizer) { /* without a set it was made by a context that could not be made */
         const tg_params *ps = tg__optimizer_params(c->optimizer);
         return ps ? ps->cx : &tg__context_nil;
     }
-    if (c->states && c->states[0].h) return c->states[0].h->cx;
+    if (c->states && c->states[0].h && c->states[0].h->cx) return c->states[0].h->cx;
     return c->also ? c->also->cx : NULL;
 }
 
@@ -75,6 +77,7 @@ tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who)
         if (c->params && ps != c->params)
             return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: the optimizer is not one of these parameters",
                                    who);
+        if (!ps) return TG_ERR_STATE;
         if (!tg__params_freeze(ps)) return ps->cx->status;
         for (int k = 0; k < tg__optimizer_moments(c->optimizer); k++)
             if (!tg__optimizer_moment(c->optimizer, k))
@@ -83,7 +86,12 @@ tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who)
     }
     if (c->n_states < 0) return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: n_states is %d", who, c->n_states);
     for (int i = 0; i < tg__checkpoint_states(c); i++)
-        if (!c->states[i].h) return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: state %d has no h", who, i);
+        if (!c->states[i].h)
+            return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: state %d has no h", who, i);
+        else if (c->states[i].h == &cx->nil || c->states[i].h->cx != cx)
+            return tg_context_note(cx, TG_ERR_STATE, "%s: state %d %s", who, i,
+                                   c->states[i].h == &cx->nil ? "could not be made"
+                                                              : "belongs to another context");
     return TG_OK;
 }
 

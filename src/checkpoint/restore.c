@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "checkpoint/layout.h"
+#include "core/check.h"
 #include "hdf5/sealed.h"
 #include "optim/optimizer.h"
 #include "tensor/archive.h"
@@ -270,7 +271,7 @@ tg_status tg_checkpoint_restore(const tg_archive *a, const tg_checkpoint *c)
     tg_status s = tg__checkpoint_check(c, "tg_checkpoint_restore");
     if (s) return s;
     restore r = { .cx = tg__checkpoint_context(c), .a = a, .c = c };
-    if (!a) return tg_context_note(r.cx, TG_ERR_ARGUMENT, "tg_checkpoint_restore: there is no archive");
+    if ((s = MISSING(r.cx, ARG(a)))) return s;
     r.file = a->source ? a->source : "archive";
     s = check_all(&r);
     if (!s) set_all(&r);
@@ -281,10 +282,12 @@ tg_status tg_checkpoint_restore(const tg_archive *a, const tg_checkpoint *c)
 
 tg_status tg_checkpoint_read(tg_context *cx, const char *path, tg_archive **a)
 {
-    *a = NULL;
+    if (a) *a = NULL;
+    if (!cx) return TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
-    if (!path || !*path) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_checkpoint_read: there is no path");
-    tg_status s = tg__sealed_load(cx, path, a);
+    tg_status s = MISSING(cx, ARG(a));
+    if (s || (s = UNNAMED(cx, path))) return s;
+    s = tg__sealed_load(cx, path, a);
     if (!s && (s = tg__checkpoint_check_root(cx, *a))) {
         tg_archive_free(*a);
         *a = NULL;
@@ -313,7 +316,9 @@ tg_status tg_checkpoint_verify(tg_context *cx, const char *path)
 
 tg_status tg_checkpoint_seal(tg_context *cx, const char *path)
 {
+    if (!cx) return TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
-    if (!path || !*path) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_checkpoint_seal: there is no path");
+    const tg_status s = UNNAMED(cx, path);
+    if (s) return s;
     return tg__sealed_renew(cx, path, tg__checkpoint_check_root);
 }

@@ -4,6 +4,7 @@
 #include <tidegate/blas.h>
 
 #include "checkpoint/layout.h"
+#include "core/check.h"
 #include "hdf5/sealed.h"
 #include "optim/optimizer.h"
 #include "tensor/archive.h"
@@ -138,7 +139,7 @@ tg_status tg_checkpoint_save(const char *path, const tg_checkpoint *c)
     if (s) return s;
     tg_context *cx = tg__checkpoint_context(c);
     if (c->params && !tg__params_freeze(c->params)) return cx->status;
-    if (!path || !*path) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_checkpoint_save: there is no path");
+    if ((s = UNNAMED(cx, path))) return s;
     if (c->params && !c->allow_nonfinite && (s = check_finite(cx, c->params, path))) return s;
     tg_archive *a = tg_archive_new(cx);
     if (!a) return TG_ERR_MEMORY;

@@ -114,6 +114,13 @@ void tg__arena_rewind(arena *a, arena_mark m)
     a->live = m.live;
 }
 
+bool tg__arena_holds(const arena *a, const void *p)
+{
+    for (const arena_block *b = a->first; b; b = b->next)
+        if ((uintptr_t)p - (uintptr_t)b->base < b->capacity) return true;
+    return false;
+}
+
 void tg__arena_free(arena *a)
 {
     release_blocks(a, a->first);

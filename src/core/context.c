@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/check.h"
 #include "core/cores.h"
 #include "core/team.h"
 
@@ -94,6 +95,9 @@ tg_context *tg_context_new_for(const tg_context_config *config, size_t real_byte
             "tg_context_new: the program was compiled for numbers of %zu bytes, this library's have "
             "%zu: take libtidegate for float, libtidegate-double with TG_DOUBLE=1",
             real_bytes, sizeof(tg_real));
+    if (c.threads < 0)
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_context_new: threads is %d, must not be negative",
+                        c.threads);
     return cx;
 }
 
@@ -139,22 +143,22 @@ void tg_context_free(tg_context *cx)
     cx->config.release(cx->config.allocator_user, cx);
 }
 
-bool tg_context_ok(const tg_context *cx) { return cx->status == TG_OK; }
-tg_status tg_context_status(const tg_context *cx) { return cx->status; }
-const char *tg_context_message(const tg_context *cx) { return cx->message; }
-int tg_context_threads(const tg_context *cx) { return cx->threads; }
-uint64_t tg_context_seed(const tg_context *cx) { return cx->config.seed; }
-int64_t tg_context_step(const tg_context *cx) { return cx->step; }
+bool tg_context_ok(const tg_context *cx) { return cx && cx->status == TG_OK; }
+tg_status tg_context_status(const tg_context *cx) { return cx ? cx->status : TG_ERR_ARGUMENT; }
+const char *tg_context_message(const tg_context *cx) { return cx ? cx->message : "the context is NULL"; }
+int tg_context_threads(const tg_context *cx) { return cx ? cx->threads : 1; }
+uint64_t tg_context_seed(const tg_context *cx) { return cx ? cx->config.seed : 0; }
+int64_t tg_context_step(const tg_context *cx) { return cx ? cx->step : 0; }
 const char *tg_version(void) { return TG_VERSION; }
 
 void tg_context_set_step(tg_context *cx, int64_t step)
 {
-    if (cx != &tg__context_nil) cx->step = step, cx->passes = 0;
+    if (cx && cx != &tg__context_nil) cx->step = step, cx->passes = 0;
 }
 
 void tg_context_clear(tg_context *cx)
 {
-    if (cx == &tg__context_nil) return;
+    if (!cx || cx == &tg__context_nil) return;
     cx->status = TG_OK;
     cx->message[0] = 0;
 }
@@ -172,7 +176,9 @@ const char *tg_status_text(tg_status status)
 
 tg_status tg_context_fail(tg_context *cx, tg_status status, const char *format, ...)
 {
+    if (!cx) return status;
     if (cx->status) return cx->status; /* the first error is the one that explains */
+    if (!format) format = tg_status_text(status);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(cx->message, sizeof cx->message, format, arguments);
@@ -182,12 +188,31 @@ tg_status tg_context_fail(tg_context *cx, tg_status status, const char *format, 
 
 tg_status tg_context_note(tg_context *cx, tg_status status, const char *format, ...)
 {
-    if (cx->status) return status; /* nor does a note hide it */
+    if (!cx || cx->status) return status; /* nor does a note hide it */
+    if (!format) format = tg_status_text(status);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(cx->message, sizeof cx->message, format, arguments);
     va_end(arguments);
     return status;
+}
+
+tg_status tg__missing(tg_context *cx, context_report *report, const char *who, const named_argument list[])
+{
+    for (; list->name; list++)
+        if (!list->value) {
+            report(cx, TG_ERR_ARGUMENT, "%s: %s is NULL", who, list->name);
+            return TG_ERR_ARGUMENT;
+        }
+    return TG_OK;
+}
+
+tg_status tg__unnamed(tg_context *cx, context_report *report, const char *who, const char *what,
+                      const char *name)
+{
+    if (name && *name) return TG_OK;
+    report(cx, TG_ERR_ARGUMENT, "%s: %s is %s", who, what, name ? "empty" : "NULL");
+    return TG_ERR_ARGUMENT;
 }
 
 void tg__context_log(const tg_context *cx, tg_log_level level, const char *format, ...)
@@ -201,7 +226,10 @@ void tg__context_log(const tg_context *cx, tg_log_level level, const char *forma
     cx->config.log(cx->config.log_user, level, message);
 }
 
-void *tg_context_allocate(tg_context *cx, size_t bytes) { return tg__arena_zeroed(&cx->own, bytes); }
+void *tg_context_allocate(tg_context *cx, size_t bytes)
+{
+    return cx ? tg__arena_zeroed(&cx->own, bytes) : NULL;
+}
 
 /* The allocator promises no more alignment than malloc: keep its pointer just before ours. */
 void *tg__allocate(tg_context *cx, size_t bytes)

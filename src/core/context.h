@@ -23,6 +23,7 @@ void tg__arena_init(arena *a, tg_context *cx);
 void *tg__arena_take(arena *a, size_t bytes);   /* 64-byte aligned, NOT zeroed; NULL: the context failed */
 void *tg__arena_zeroed(arena *a, size_t bytes); /* the same, zeroed */
 char *tg__arena_text(arena *a, const char *s);  /* a copy */
+bool tg__arena_holds(const arena *a, const void *p); /* is it a piece of the arena? */
 void tg__arena_reset(arena *a);
 void tg__arena_free(arena *a);
 
@@ -59,8 +60,9 @@ struct tg_context {
     arena packed;      /* what a matrix product packs, while it runs */
     struct cleanup *cleanups;
 
-    void *nil_tape;    /* what tg_tape_new() gives while the context is in error, made at need */
-    tg_real nil_value; /* NaN: what a harmless object of this context holds */
+    struct tg_tape *tapes; /* all of them */
+    void *nil_tape;        /* what tg_tape_new() gives while the context is in error, made at need */
+    tg_real nil_value;     /* NaN: what a harmless object of this context holds */
     tg_tensor nil;
 };
 

@@ -56,12 +56,14 @@ double tg__random_normal(uint64_t key, uint64_t step, uint64_t element)
 
 double tg_random_uniform(const tg_context *cx, const char *stream, int64_t step, uint64_t element)
 {
+    if (!cx || !stream) return 0;
     return tg__random_uniform(tg__random_key(cx->config.seed, stream), (uint64_t)step, element);
 }
 
 /* Fisher and Yates; the shuffle of n elements takes numbers n-1 ... 1 of the stream. */
 void tg_random_permutation(const tg_context *cx, const char *stream, int64_t step, int n, int *order)
 {
+    if (!cx || !stream || !order) return;
     const uint64_t key = tg__random_key(cx->config.seed, stream);
     for (int i = 0; i < n; i++) order[i] = i;
     for (int i = n - 1; i > 0; i--) {

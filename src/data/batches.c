@@ -5,6 +5,7 @@
  * permutation again, so that short and long ones take turns. */
 #include <string.h>
 
+#include "core/check.h"
 #include "data/data.h"
 
 enum { WINDOW = 64 }; /* batches; were it the whole file, the epochs would have nearly the same batches */
@@ -75,7 +76,10 @@ static bool make_room(tg_batches *b)
 
 static bool is_frozen(tg_context *cx, const tg_vocabulary *v, const char *side)
 {
-    if (!tg__vocabulary_frozen(v))
+    if (tg__vocabulary_context(v) != cx)
+        tg_context_fail(cx, TG_ERR_STATE, "tg_batches_new: the %s vocabulary belongs to another context",
+                        side);
+    else if (!tg__vocabulary_frozen(v))
         tg_context_fail(cx, TG_ERR_STATE, "tg_batches_new: the %s vocabulary is not frozen", side);
     return !cx->status;
 }
@@ -84,9 +88,13 @@ tg_batches *tg_batches_new(tg_context *cx, const tg_pairs *pairs, const tg_vocab
                            const tg_vocabulary *target, const tg_batches_config *config)
 {
     const tg_batches_config c = config ? *config : (tg_batches_config){ 0 };
+    if (!cx || cx->status || !GIVEN(cx, ARG(pairs), ARG(source), ARG(target))) return &nil_batches;
     const int rows = c.batch ? c.batch : 64, n = tg_pairs_count(pairs);
-    if (cx->status || !is_frozen(cx, source, "source") || !is_frozen(cx, target, "target"))
+    if (tg__pairs_context(pairs) != cx) {
+        tg_context_fail(cx, TG_ERR_STATE, "tg_batches_new: pairs belong to another context");
         return &nil_batches;
+    }
+    if (!is_frozen(cx, source, "source") || !is_frozen(cx, target, "target")) return &nil_batches;
     if (rows < 0) {
         tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_batches_new: batch is %d: it is a number of rows", rows);
         return &nil_batches;
@@ -100,7 +108,8 @@ tg_batches *tg_batches_new(tg_context *cx, const tg_pairs *pairs, const tg_vocab
     return well ? b : &nil_batches;
 }
 
-int64_t tg_batches_count(const tg_batches *b) { return b->count; }
+int64_t tg_batches_count(const tg_batches *b) { return b ? b->count : 0; }
+tg_context *tg__batches_context(const tg_batches *b) { return b->cx; }
 
 /* ---- the order of an epoch ---- */
 
@@ -186,8 +195,8 @@ static void fill(tg_batches *b, const int *pair, int B, tg_pair_batch *batch)
 
 void tg_batches_get(tg_batches *b, int64_t epoch, int64_t k, tg_pair_batch *batch)
 {
-    *batch = (tg_pair_batch){ 0 };
-    if (b->cx->status) return;
+    if (batch) *batch = (tg_pair_batch){ 0 };
+    if (!b || b->cx->status || !GIVEN(b->cx, ARG(batch))) return;
     if (epoch < 0 || k < 0 || k >= b->count) {
         tg_context_fail(b->cx, TG_ERR_ARGUMENT,
                         "tg_batches_get: batch %lld of epoch %lld: batches are 0..%d, epochs 0 and up",

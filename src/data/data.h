@@ -33,6 +33,8 @@ enum { PAIRS_MOST_FILE = 1 << 30, PAIRS_MOST_LINE = 1000000 }; /* bytes */
 tg_status tg__pairs_parse(tg_context *cx, const char *name, char *text, size_t bytes,
                           const tg_pairs_config *config, tg_pairs **pairs, tg_pairs_info *info);
 
+tg_context *tg__pairs_context(const tg_pairs *p);
+
 /* A path as it stands in a message: of a long one the end, which says more. */
 typedef struct shown_path {
     char s[256];
@@ -52,6 +54,11 @@ tg_status tg__tokenizer_put(const tg_tokenizer *k, tg_archive *a, const char *pa
 tg_status tg__tokenizer_get(tg_context *cx, const tg_archive *a, const char *path, tg_tokenizer **k);
 
 bool tg__vocabulary_frozen(const tg_vocabulary *v);
+tg_context *tg__vocabulary_context(const tg_vocabulary *v);
+
+/* ---- batches ---- */
+
+tg_context *tg__batches_context(const tg_batches *b);
 
 /* ---- errors ---- */
 

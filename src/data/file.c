@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "data/data.h"
+#include "core/check.h"
+#include "data/tokenizer.h"
 
 static tg_status io_error(tg_context *cx, const char *path, const char *what)
 {
@@ -81,13 +82,19 @@ tg_status tg_pairs_read(tg_context *cx, const char *path, const tg_pairs_config 
 {
     const tg_pairs_config defaults = { 0 };
     const tg_pairs_config c = config ? *config : defaults;
+    if (!cx) return TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
+    tg_status s = UNNAMED(cx, path);
+    if (s || (s = MISSING(cx, ARG(pairs)))) return s;
+    if (!tg__tokenizer_is_of(cx, "tg_pairs_read", c.tokenizer) ||
+        !tg__tokenizer_is_of(cx, "tg_pairs_read", c.target_tokenizer))
+        return tg__status_taken(cx);
     if (c.max_length < 0)
         return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_pairs_read: max_length is %d: it is at least 0",
                                c.max_length);
 
     char *text;
     size_t bytes;
-    const tg_status s = tg__text_read(cx, path, &text, &bytes);
+    s = tg__text_read(cx, path, &text, &bytes);
     return s ? s : tg__pairs_parse(cx, path, text, bytes, &c, pairs, info);
 }

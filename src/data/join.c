@@ -64,9 +64,25 @@ size_t tg__join_end(joining *j)
     return j->needed;
 }
 
+/* Are the tokens there, and room where room was promised? */
+static bool tokens_hold(const tg_tokenizer *k, const char *who, int n, const char *const token[],
+                        const char *text, size_t bytes)
+{
+    const char *missing = !text && bytes ? "text" : !token && n > 0 ? "token" : NULL;
+    if (missing) tg_context_fail(k->cx, TG_ERR_ARGUMENT, "%s: %s is NULL", who, missing);
+    for (int i = 0; !missing && i < n; i++)
+        if (!token[i]) {
+            tg_context_fail(k->cx, TG_ERR_ARGUMENT, "%s: token %d of %d is NULL", who, i, n);
+            return false;
+        }
+    return !missing;
+}
+
 size_t tg_tokenizer_join(const tg_tokenizer *k, int n, const char *const token[], char *text, size_t bytes)
 {
-    joining j = { .k = k, .text = text, .bytes = bytes };
+    if (!k) k = &tg__tokenizer_nil;
+    joining j = { .k = k, .text = text, .bytes = text ? bytes : 0 };
+    if (!tokens_hold(k, "tg_tokenizer_join", n, token, text, bytes)) return tg__join_end(&j);
     for (int i = 0; i < n; i++) tg__join_token(&j, token[i]);
     return tg__join_end(&j);
 }
@@ -81,7 +97,9 @@ static bool goes_on(const char *token)
 size_t tg_tokenizer_word(const tg_tokenizer *k, int n, const char *const token[], int i, char *text,
                          size_t bytes)
 {
-    joining j = { .k = k, .text = text, .bytes = bytes };
+    if (!k) k = &tg__tokenizer_nil;
+    joining j = { .k = k, .text = text, .bytes = text ? bytes : 0 };
+    if (!tokens_hold(k, "tg_tokenizer_word", n, token, text, bytes)) return tg__join_end(&j);
     const bool pieces = tg__has_codes(k);
     int first = i;
     if (i < 0 || i >= n) return tg__join_end(&j);

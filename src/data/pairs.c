@@ -239,14 +239,15 @@ tg_status tg__pairs_parse(tg_context *cx, const char *name, char *text, size_t b
     return TG_OK;
 }
 
-int tg_pairs_count(const tg_pairs *p) { return p->n; }
+int tg_pairs_count(const tg_pairs *p) { return p ? p->n : 0; }
+tg_context *tg__pairs_context(const tg_pairs *p) { return p->cx; }
 
 const char *tg_pairs_source(const tg_pairs *p, int i)
 {
-    return i >= 0 && i < p->n ? p->text + p->pair[i].source : "";
+    return p && i >= 0 && i < p->n ? p->text + p->pair[i].source : "";
 }
 
 const char *tg_pairs_target(const tg_pairs *p, int i)
 {
-    return i >= 0 && i < p->n ? p->text + p->pair[i].target : "";
+    return p && i >= 0 && i < p->n ? p->text + p->pair[i].target : "";
 }

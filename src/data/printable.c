@@ -76,6 +76,7 @@ size_t tg_text_printable(const char *text, char *to, size_t bytes)
     size_t n = 0;
     bool shapes =
         false; /* a joiner or selector may stand here: behind a character beyond ASCII that is shown */
+    if (!to) bytes = 0;
     bool full = !bytes;
     if (bytes) to[0] = 0;
     for (const char *p = text ? text : ""; *p;) {

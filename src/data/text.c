@@ -3,7 +3,11 @@
 
 #include "data/tokenizer.h"
 
-bool tg_utf8_valid(const char *text, size_t *at) { return tg__utf8_valid(text, at); }
+bool tg_utf8_valid(const char *text, size_t *at)
+{
+    if (!text && at) *at = 0;
+    return text && tg__utf8_valid(text, at);
+}
 
 const char *tg__after_marks(const char *text)
 {

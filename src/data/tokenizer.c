@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "data/tokenizer.h"
 
 static const struct {
@@ -25,7 +26,7 @@ const char *tg_tokenizer_name(tg_tokenizer_kind kind)
 
 bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind)
 {
-    for (int i = 0; i < KINDS; i++) {
+    for (int i = 0; name && kind && i < KINDS; i++) {
         if (strcmp(name, kinds[i].name)) continue;
         *kind = (tg_tokenizer_kind)i;
         return true;
@@ -36,7 +37,7 @@ bool tg_tokenizer_named(const char *name, tg_tokenizer_kind *kind)
 tg_tokenizer *tg_tokenizer_new(tg_context *cx, const tg_tokenizer_config *config)
 {
     const tg_tokenizer_config c = config ? *config : (tg_tokenizer_config){ 0 };
-    if (cx->status) return &tg__tokenizer_nil;
+    if (!cx || cx->status) return &tg__tokenizer_nil;
     if ((unsigned)c.kind >= KINDS) {
         tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_tokenizer_new: there is no kind %d of tokenizers",
                         (int)c.kind);
@@ -48,7 +49,17 @@ tg_tokenizer *tg_tokenizer_new(tg_context *cx, const tg_tokenizer_config *config
     return !tg__has_codes(k) || tg__tokenizer_begin_codes(k) ? k : &tg__tokenizer_nil;
 }
 
-tg_tokenizer_config tg_tokenizer_settings(const tg_tokenizer *k) { return k->config; }
+static const tg_tokenizer *or_nil(const tg_tokenizer *k) { return k ? k : &tg__tokenizer_nil; }
+
+tg_tokenizer_config tg_tokenizer_settings(const tg_tokenizer *k) { return or_nil(k)->config; }
+
+bool tg__tokenizer_is_of(tg_context *cx, const char *who, const tg_tokenizer *k)
+{
+    if (!k || k->cx == cx || cx->status) return !cx->status;
+    tg_context_fail(cx, TG_ERR_STATE, "%s: the tokenizer %s", who,
+                    k == &tg__tokenizer_nil ? "could not be made" : "belongs to another context");
+    return false;
+}
 
 /* ---- a text to tokens ---- */
 
@@ -189,6 +200,8 @@ int tg_tokenize(const tg_tokenizer *k, const char *text,
                 void (*found)(void *user, const char *token, size_t bytes), void *user)
 {
     int n;
+    k = or_nil(k);
+    if (!GIVEN(k->cx, ARG(text))) return 0;
     const tg_status s = tg__tokenize(k, text, found, user, &n);
     if (s) fail(k, s, text);
     return n;
@@ -226,6 +239,12 @@ static void list_token(void *user, const char *token, size_t bytes)
 char **tg_tokenizer_split(const tg_tokenizer *k, const char *text, int *n)
 {
     list x = { 0 };
+    int none;
+    k = or_nil(k);
+    const bool given = GIVEN(k->cx, ARG(text), ARG(n));
+    if (!n) n = &none;
+    *n = 0;
+    if (!given) return NULL;
     tg_status s = tg__tokenize(k, text, list_token, &x, n);
     char **token = s ? NULL : malloc(((size_t)*n + 1) * sizeof *token + x.bytes);
     if (token) {

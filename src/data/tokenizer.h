@@ -35,6 +35,9 @@ tg_status tg__tokenizer_bodies(const tg_tokenizer *k, const char *text,
 /* What a tokenizer that could not be made is: it finds nothing. */
 extern tg_tokenizer tg__tokenizer_nil;
 
+/* Is the tokenizer one of cx? (NULL is.) False: the context remembers. */
+bool tg__tokenizer_is_of(tg_context *cx, const char *who, const tg_tokenizer *k);
+
 /* ---- normal form ---- */
 
 enum { NORMAL_SMALL = 512 };

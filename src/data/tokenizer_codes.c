@@ -1,6 +1,7 @@
 /* data/tokenizer_codes.c -- byte-pair codes: learnt from texts, or read from a file. */
 #include <string.h>
 
+#include "core/check.h"
 #include "data/codes.h"
 #include "data/tokenizer.h"
 
@@ -26,7 +27,7 @@ bool tg__tokenizer_begin_codes(tg_tokenizer *k)
 /* Can k be given codes? If not, the context is in error. */
 static bool is_open(tg_tokenizer *k, const char *who)
 {
-    if (k->cx->status) return false;
+    if (!k || k->cx->status) return false;
     if (tg__has_codes(k) && !k->ready) return true;
     tg_context_fail(k->cx, TG_ERR_STATE, "%s: a tokenizer of kind %s%s", who,
                     tg_tokenizer_name(k->config.kind), k->ready ? " that has its codes" : " has no codes");
@@ -43,7 +44,7 @@ static void count_word(void *user, const char *text, size_t bytes)
 void tg_tokenizer_add(tg_tokenizer *k, const char *text)
 {
     size_t at;
-    if (!is_open(k, "tg_tokenizer_add")) return;
+    if (!is_open(k, "tg_tokenizer_add") || !GIVEN(k->cx, ARG(text))) return;
     if (!tg_utf8_valid(text, &at))
         tg_context_fail(k->cx, TG_ERR_DATA,
                         "tg_tokenizer_add: byte %zu of the text: not valid UTF-8 (byte 0x%02X)", at + 1,
@@ -158,11 +159,14 @@ static tg_status read_lines(codes_file *f)
 
 tg_status tg_tokenizer_read(tg_tokenizer *k, const char *path)
 {
+    if (!k) return TG_ERR_ARGUMENT;
     tg_context *cx = k->cx;
     char *text;
     size_t bytes;
     bool old;
     if (cx->status) return cx->status;
+    const tg_status missing = UNNAMED(cx, path);
+    if (missing) return missing;
     if (!is_open(k, "tg_tokenizer_read")) return tg__status_taken(cx);
     tg_status s = tg__text_read(cx, path, &text, &bytes);
     if (s) return s;
@@ -180,9 +184,9 @@ tg_status tg_tokenizer_read(tg_tokenizer *k, const char *path)
 
 /* ---- asked ---- */
 
-int tg_tokenizer_merges(const tg_tokenizer *k) { return k->ready ? k->codes.n : 0; }
+int tg_tokenizer_merges(const tg_tokenizer *k) { return k && k->ready ? k->codes.n : 0; }
 
 const char *tg_tokenizer_merge(const tg_tokenizer *k, int i)
 {
-    return k->ready && i >= 0 && i < k->codes.n ? k->codes.text[i] : "";
+    return k && k->ready && i >= 0 && i < k->codes.n ? k->codes.text[i] : "";
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "data/lexicon.h"
 #include "data/tokenizer.h"
 
@@ -38,6 +39,7 @@ static tg_vocabulary *vocabulary_begin(tg_context *cx, const tg_tokenizer *k)
 
 tg_vocabulary *tg_vocabulary_new(tg_context *cx, const tg_tokenizer *k)
 {
+    if (!cx || !tg__tokenizer_is_of(cx, "tg_vocabulary_new", k)) return &nil_vocabulary;
     tg_vocabulary *v = vocabulary_begin(cx, k ? k : tg_tokenizer_new(cx, NULL));
     return v ? v : &nil_vocabulary;
 }
@@ -53,7 +55,7 @@ static void count_token(void *user, const char *text, size_t bytes)
 void tg_vocabulary_add(tg_vocabulary *v, const char *text)
 {
     size_t at;
-    if (v->cx->status) return;
+    if (!v || v->cx->status || !GIVEN(v->cx, ARG(text))) return;
     if (v->frozen)
         tg_context_fail(v->cx, TG_ERR_STATE, "tg_vocabulary_add: the vocabulary is frozen, with %d tokens",
                         v->words.n);
@@ -75,7 +77,7 @@ static int by_frequency_then_bytes(const void *a, const void *b)
 
 void tg_vocabulary_freeze(tg_vocabulary *v, int min_frequency)
 {
-    if (v->cx->status) return;
+    if (!v || v->cx->status) return;
     if (v->frozen) {
         tg_context_fail(v->cx, TG_ERR_STATE, "tg_vocabulary_freeze: the vocabulary is frozen already");
         return;
@@ -107,17 +109,22 @@ void tg_vocabulary_freeze(tg_vocabulary *v, int min_frequency)
 /* ---- asked ---- */
 
 bool tg__vocabulary_frozen(const tg_vocabulary *v) { return v->frozen; }
+tg_context *tg__vocabulary_context(const tg_vocabulary *v) { return v->cx; }
 
 /* May v be asked for ids? If not, the context is in error. */
 static bool is_ready(const tg_vocabulary *v, const char *who)
 {
+    if (!v) return false;
     if (!v->frozen) tg_context_fail(v->cx, TG_ERR_STATE, "%s: the vocabulary is not frozen yet", who);
     return v->frozen;
 }
 
 int tg_vocabulary_size(const tg_vocabulary *v) { return is_ready(v, "tg_vocabulary_size") ? v->words.n : 0; }
 
-const tg_tokenizer *tg_vocabulary_tokenizer(const tg_vocabulary *v) { return v->tokenizer; }
+const tg_tokenizer *tg_vocabulary_tokenizer(const tg_vocabulary *v)
+{
+    return v ? v->tokenizer : &tg__tokenizer_nil;
+}
 
 const char *tg_vocabulary_token(const tg_vocabulary *v, int id)
 {
@@ -131,9 +138,10 @@ static int find(const lexicon *x, const char *text, size_t bytes)
     return id ? id : TG_UNKNOWN;
 }
 
-int tg_vocabulary_id(const tg_vocabulary *v, const char *text, size_t bytes)
+int tg_vocabulary_id(const tg_vocabulary *v, const char *token, size_t bytes)
 {
-    return is_ready(v, "tg_vocabulary_id") ? find(&v->words, text, bytes) : TG_UNKNOWN;
+    return is_ready(v, "tg_vocabulary_id") && GIVEN(v->cx, ARG(token)) ? find(&v->words, token, bytes)
+                                                                       : TG_UNKNOWN;
 }
 
 typedef struct encoding {
@@ -149,14 +157,17 @@ static void encode_token(void *user, const char *text, size_t bytes)
 
 int tg_vocabulary_encode(const tg_vocabulary *v, const char *text, int ids[], int capacity)
 {
+    if (!is_ready(v, "tg_vocabulary_encode") || !GIVEN(v->cx, ARG(text))) return 0;
+    if (capacity > 0 && !GIVEN(v->cx, ARG(ids))) return 0;
     encoding e = { &v->words, ids, 0, capacity };
-    return is_ready(v, "tg_vocabulary_encode") ? tg_tokenize(v->tokenizer, text, encode_token, &e) : 0;
+    return tg_tokenize(v->tokenizer, text, encode_token, &e);
 }
 
 size_t tg_vocabulary_decode(const tg_vocabulary *v, const int ids[], int n, char *text, size_t bytes)
 {
-    joining j = { .k = v->tokenizer, .text = text, .bytes = bytes };
-    const bool ready = is_ready(v, "tg_vocabulary_decode");
+    joining j = { .k = tg_vocabulary_tokenizer(v), .text = text, .bytes = text ? bytes : 0 };
+    const bool ready = is_ready(v, "tg_vocabulary_decode") && (!bytes || GIVEN(v->cx, ARG(text))) &&
+                       (n <= 0 || GIVEN(v->cx, ARG(ids)));
     for (int i = 0; ready && i < n && ids[i] != TG_END; i++)
         if (ids[i] != TG_PAD && ids[i] != TG_BEGIN) tg__join_token(&j, tg_vocabulary_token(v, ids[i]));
     return tg__join_end(&j);
@@ -166,7 +177,10 @@ size_t tg_vocabulary_decode(const tg_vocabulary *v, const int ids[], int n, char
 
 tg_status tg_vocabulary_put(const tg_vocabulary *v, tg_archive *a, const char *path)
 {
+    if (!v) return TG_ERR_ARGUMENT;
     if (v->cx->status) return v->cx->status;
+    const tg_status missing = MISSING(v->cx, ARG(a), ARG(path));
+    if (missing) return missing;
     if (!v->frozen)
         return tg_context_note(v->cx, TG_ERR_STATE, "tg_vocabulary_put: %s: the vocabulary is not frozen yet",
                                path);
@@ -215,7 +229,9 @@ tg_status tg_vocabulary_get(tg_context *cx, const tg_archive *a, const char *pat
     tg_tokenizer *k;
     int n;
     tg_status s;
+    if (!cx) return TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
+    if ((s = MISSING(cx, ARG(a), ARG(path), ARG(v)))) return s;
     if ((s = tg__tokenizer_get(cx, a, path, &k)) || (s = tg_archive_get_texts(a, path, &n, &text))) return s;
 
     tg_vocabulary *filled = vocabulary_begin(cx, k);

@@ -66,7 +66,7 @@ static bool watched(void)
 void tg_program_fix_blas(char *argv[])
 {
     const char *better = better_core();
-    if (!better || getenv("OPENBLAS_CORETYPE") || getenv(SENTINEL) || watched()) return;
+    if (!argv || !better || getenv("OPENBLAS_CORETYPE") || getenv(SENTINEL) || watched()) return;
 
     /* Under an emulator /proc/self/exe is the emulator: then the name differs from what we are. */
     char path[4096];

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "core/check.h"
 #include "kernels/matmul.h"
 
 static tg_attention nil_attention;
@@ -46,6 +47,8 @@ tg_attention *tg_attention_new(tg_params *ps, const char *name, int Q, int M,
 {
     const tg_attention_config c = config ? *config : (tg_attention_config){ 0 };
     const tg_init glorot = { TG_INIT_GLOROT, 0 }, zeros = { TG_INIT_ZEROS, 0 };
+    ps = tg__params_or_nil(ps);
+    if (ps->cx->status || !NAMED(ps->cx, name)) return &nil_attention;
     if (!tg__attention_holds(ps->cx, "tg_attention_new", name, Q, M, &c)) return &nil_attention;
     const params_mark before = tg__params_mark(ps);
     tg_attention *l = tg__arena_zeroed(&ps->memory, sizeof *l);
@@ -85,11 +88,13 @@ static const tape_op op_attention_keys = { TAPE_OP_attention_keys, keys_backward
 
 tg_memory tg_attention_memory(tg_attention *l, tg_tape *t, tg_tensor *rows, const int lengths[])
 {
-    const tg_memory none = { &t->cx->nil, &t->cx->nil, lengths };
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_attention_memory")) return none;
-    if (!rows || rows->rank != 3 || rows->dim[2] != l->M || tg__rows(rows) > INT_MAX) {
+    const tg_memory none = { tg__tape_nil(t), tg__tape_nil(t), lengths };
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_attention_memory") ||
+        !tg__tape_takes(t, "tg_attention_memory", "rows", rows))
+        return none;
+    if (rows->rank != 3 || rows->dim[2] != l->M || tg__rows(rows) > INT_MAX) {
         tg_context_fail(t->cx, TG_ERR_SHAPE, "tg_attention_memory: '%s': the memory is %s, it takes [S,B,%d]",
-                        l->name, rows ? tg__shape(rows).s : "NULL", l->M);
+                        l->name, tg__shape(rows).s, l->M);
         return none;
     }
     if (!l->W_k) return (tg_memory){ rows, rows, lengths };
@@ -123,14 +128,17 @@ const int *tg__attention_lengths(const tg_attention *l, tg_tape *t, const char *
 
 bool tg__attention_fits(const tg_attention *l, tg_tape *t, const char *who, const tg_memory *memory, int B)
 {
-    const tg_tensor *m = memory ? memory->rows : NULL, *k = memory ? memory->keys : NULL;
-    const bool fits = m && k && m->rank == 3 && k->rank == 3 && m->dim[0] == k->dim[0] && m->dim[1] == B &&
+    if (!memory) tg_context_fail(t->cx, TG_ERR_ARGUMENT, "%s: memory is NULL", who);
+    if (!memory || !tg__tape_takes(t, who, "memory->rows", memory->rows) ||
+        !tg__tape_takes(t, who, "memory->keys", memory->keys))
+        return false;
+    const tg_tensor *m = memory->rows, *k = memory->keys;
+    const bool fits = m->rank == 3 && k->rank == 3 && m->dim[0] == k->dim[0] && m->dim[1] == B &&
                       k->dim[1] == B && m->dim[2] == l->M && k->dim[2] == l->D;
     if (!fits)
         tg_context_fail(t->cx, TG_ERR_SHAPE,
                         "%s: '%s': memory %s with keys %s, for %d rows it takes [S,%d,%d] and [S,%d,%d]", who,
-                        l->name, m ? tg__shape(m).s : "NULL", k ? tg__shape(k).s : "NULL", B, B, l->M, B,
-                        l->D);
+                        l->name, tg__shape(m).s, tg__shape(k).s, B, B, l->M, B, l->D);
     return fits;
 }
 
@@ -270,11 +278,12 @@ tg_tensor *tg_attention_run(tg_attention *l, tg_tape *t, tg_tensor *query, const
                             tg_tensor **weights)
 {
     static const char who[] = "tg_attention_run";
-    if (weights) *weights = &t->cx->nil;
-    if (!tg__layer_ready(l ? l->ps : NULL, t, who)) return &t->cx->nil;
-    if (!query || query->rank != 3 || query->dim[2] != l->Q || tg__rows(query) > INT_MAX)
+    if (weights) *weights = tg__tape_nil(t);
+    if (!tg__layer_ready(l ? l->ps : NULL, t, who) || !tg__tape_takes(t, who, "query", query))
+        return tg__tape_nil(t);
+    if (query->rank != 3 || query->dim[2] != l->Q || tg__rows(query) > INT_MAX)
         return tg__tape_fail(t, TG_ERR_SHAPE, "%s: '%s': the queries are %s, it takes [T,B,%d]", who, l->name,
-                             query ? tg__shape(query).s : "NULL", l->Q);
+                             tg__shape(query).s, l->Q);
     const int T = query->dim[0], B = query->dim[1];
     if (!tg__attention_fits(l, t, who, memory, B)) return &t->cx->nil;
     const int S = memory->rows->dim[0];

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "kernels/gru_gradients.h"
 #include "kernels/matmul.h"
 #include "layers/gates.h"
@@ -68,6 +69,8 @@ tg_attention_rnn *tg_attention_rnn_new(tg_params *ps, const char *name, int I, i
                                        const tg_attention_rnn_config *config)
 {
     const tg_attention_rnn_config c = config ? *config : (tg_attention_rnn_config){ 0 };
+    ps = tg__params_or_nil(ps);
+    if (ps->cx->status || !NAMED(ps->cx, name)) return &nil_attention_rnn;
     if (!config_holds(ps->cx, name, I, H, M, &c)) return &nil_attention_rnn;
     const params_mark before = tg__params_mark(ps);
     tg_attention_rnn *l = tg__arena_zeroed(&ps->memory, sizeof *l);
@@ -330,9 +333,18 @@ static bool arguments_hold(const tg_attention_rnn *l, tg_tape *t, const tg_tenso
                            const tg_memory *memory, const tg_attention_state *in)
 {
     static const char who[] = "tg_attention_rnn_run";
-    if (!x || x->rank != 3 || x->dim[2] != l->s.I || (int64_t)x->dim[0] * x->dim[1] > INT_MAX / 2) {
+    const struct {
+        const char *name;
+        const tg_tensor *x;
+    } given[] = { { "in->h", in->h },
+                  { "in->attentional", in->attentional },
+                  { "in->coverage", in->coverage } };
+    if (!tg__tape_takes(t, who, "x", x)) return false;
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i].x && !tg__tape_takes(t, who, given[i].name, given[i].x)) return false;
+    if (x->rank != 3 || x->dim[2] != l->s.I || (int64_t)x->dim[0] * x->dim[1] > INT_MAX / 2) {
         tg_context_fail(t->cx, TG_ERR_SHAPE, "%s: '%s': x is %s, it takes [T,B,%d] of at most %d tokens", who,
-                        l->name, x ? tg__shape(x).s : "NULL", l->s.I, INT_MAX / 2);
+                        l->name, tg__shape(x).s, l->s.I, INT_MAX / 2);
         return false;
     }
     const int T = x->dim[0], B = x->dim[1];
@@ -399,7 +411,7 @@ tg_attended tg_attention_rnn_run(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, 
                                  const tg_memory *memory, const tg_attention_state *in,
                                  tg_attention_state *out)
 {
-    tg_tensor *const nil = &t->cx->nil;
+    tg_tensor *const nil = tg__tape_nil(t);
     const tg_attended failed = { nil, nil, nil, nil };
     const tg_attention_state before = in ? *in : (tg_attention_state){ 0 }; /* in and out may be the same */
     if (out) *out = (tg_attention_state){ nil, nil, nil };

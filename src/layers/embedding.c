@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "layers/layer.h"
 
 struct tg_embedding {
@@ -17,6 +18,8 @@ static tg_embedding nil_embedding;
 tg_embedding *tg_embedding_new(tg_params *ps, const char *name, int V, int E)
 {
     const param_view_spec view = { "W", 0, E, { TG_INIT_NORMAL, (tg_real)0.1 } };
+    ps = tg__params_or_nil(ps);
+    if (ps->cx->status || !NAMED(ps->cx, name)) return &nil_embedding;
     const params_mark before = tg__params_mark(ps);
     tg_tensor *W = tg__params_declare(ps, name, 2, (int[]){ V, E }, 1, &view);
     const char *copy = tg__arena_text(&ps->memory, name);
@@ -27,6 +30,7 @@ tg_embedding *tg_embedding_new(tg_params *ps, const char *name, int V, int E)
 }
 
 tg_tensor *tg__embedding_table(const tg_embedding *l) { return l->W; }
+tg_params *tg__embedding_params(const tg_embedding *l) { return l->ps; }
 
 typedef struct embedding_record {
     tg_tensor *W, *y;
@@ -67,7 +71,7 @@ bool tg__embedding_ids_hold(const tg_embedding *l, tg_tape *t, const int ids[], 
 
 tg_tensor *tg_embedding_run(tg_embedding *l, tg_tape *t, const int ids[], int T, int B)
 {
-    if (!tg__embedding_ids_hold(l, t, ids, T, B)) return &t->cx->nil;
+    if (!tg__embedding_ids_hold(l, t, ids, T, B)) return tg__tape_nil(t);
     const int E = l->W->dim[1], n = T * B;
     tg_tensor *y = tg__tape_tensor(t, 3, (int[]){ T, B, E }, true);
     int *copy = tg__tape_take(t, (size_t)n * sizeof *copy);
@@ -81,7 +85,7 @@ tg_tensor *tg_embedding_run(tg_embedding *l, tg_tape *t, const int ids[], int T,
 
 tg_tensor *tg_embedding_run_batch_first(tg_embedding *l, tg_tape *t, const int ids[], int B, int T)
 {
-    if (!sizes_hold(l, t, "tg_embedding_run_batch_first", ids, T, B)) return &t->cx->nil;
+    if (!sizes_hold(l, t, "tg_embedding_run_batch_first", ids, T, B)) return tg__tape_nil(t);
     int *by_time = tg__tape_take(t, (size_t)T * (size_t)B * sizeof *by_time);
     if (!by_time) return &t->cx->nil;
     for (int b = 0; b < B; b++)

@@ -22,6 +22,7 @@ argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const
 
 /* W (V,E); NULL: the layer could not be made. */
 tg_tensor *tg__embedding_table(const tg_embedding *l);
+tg_params *tg__embedding_params(const tg_embedding *l);
 /* True if tg_embedding_run() takes these ids. */
 bool tg__embedding_ids_hold(const tg_embedding *l, tg_tape *t, const int ids[], int T, int B);
 

@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "kernels/matmul.h"
 #include "layers/layer.h"
 
@@ -16,11 +17,15 @@ struct tg_linear {
 
 static tg_linear nil_linear;
 
-static bool tie_holds(tg_params *ps, const char *name, int I, int O, const tg_tensor *W)
+static bool tie_holds(tg_params *ps, const char *name, int I, int O, const tg_embedding *tied)
 {
+    const tg_tensor *W = tg__embedding_table(tied);
     if (!W)
         tg_context_fail(ps->cx, TG_ERR_STATE,
                         "tg_linear_new: '%s' is tied to an embedding that could not be made", name);
+    else if (tg__embedding_params(tied) != ps)
+        tg_context_fail(ps->cx, TG_ERR_STATE,
+                        "tg_linear_new: '%s' is tied to an embedding of another parameter set", name);
     else if (W->dim[0] != O || W->dim[1] != I)
         tg_context_fail(
             ps->cx, TG_ERR_SHAPE,
@@ -34,8 +39,10 @@ tg_linear *tg_linear_new(tg_params *ps, const char *name, int I, int O, const tg
     const tg_linear_config c = config ? *config : (tg_linear_config){ 0 };
     const param_view_spec W_view = { "W", 0, O, { TG_INIT_GLOROT, 0 } },
                           b_view = { "b", 0, O, { TG_INIT_ZEROS, 0 } };
+    ps = tg__params_or_nil(ps);
+    if (ps->cx->status || !NAMED(ps->cx, name)) return &nil_linear;
+    if (c.tied && !tie_holds(ps, name, I, O, c.tied)) return &nil_linear;
     tg_tensor *W = c.tied ? tg__embedding_table(c.tied) : NULL;
-    if (c.tied && !tie_holds(ps, name, I, O, W)) return &nil_linear;
     const params_mark before = tg__params_mark(ps);
     const char *copy = tg__arena_text(&ps->memory, name);
     tg_linear *l = tg__arena_zeroed(&ps->memory, sizeof *l);
@@ -72,7 +79,8 @@ static const tape_op op_linear = { TAPE_OP_linear, linear_backward };
 
 tg_tensor *tg_linear_run(tg_linear *l, tg_tape *t, tg_tensor *x)
 {
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_linear_run")) return &t->cx->nil;
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_linear_run") || !tg__tape_takes(t, "tg_linear_run", "x", x))
+        return tg__tape_nil(t);
     const int I = l->I, O = l->O;
     if (x->rank < 1 || tg__columns(x) != I)
         return tg__tape_fail(t, TG_ERR_SHAPE, "tg_linear_run: '%s': x is %s, the weights are [%d,%d]",

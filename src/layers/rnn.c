@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "kernels/embedding.h"
 #include "kernels/gru.h"
 #include "layers/gates.h"
@@ -58,7 +59,9 @@ static void declare_part(const tg_rnn *l, int layer, int direction, rnn_part *p)
 
 tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const tg_rnn_config *config)
 {
+    ps = tg__params_or_nil(ps);
     tg_context *cx = ps->cx;
+    if (cx->status || !NAMED(cx, name)) return &nil_rnn;
     tg_rnn_config c = config ? *config : (tg_rnn_config){ 0 };
     if (!c.layers) c.layers = 1;
     if (c.dropout == TG_ZERO) c.dropout = 0;
@@ -376,8 +379,10 @@ tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], 
                       tg_state *out)
 {
     tg_tensor *given = in ? in->h : NULL; /* read first: in and out may be the same */
-    if (out) out->h = &t->cx->nil;
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_run")) return &t->cx->nil;
+    if (out) out->h = tg__tape_nil(t);
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_run") || !tg__tape_takes(t, "tg_rnn_run", "x", x) ||
+        (given && !tg__tape_takes(t, "tg_rnn_run", "in->h", given)))
+        return tg__tape_nil(t);
     if (!arguments_hold(l, t, x, lengths, given)) return &t->cx->nil;
     return run(l, t, x, NULL, x->dim[0], x->dim[1], lengths, given, out);
 }
@@ -414,7 +419,8 @@ tg_tensor *tg__rnn_run_words(tg_rnn *l, tg_tape *t, tg_embedding *words, const i
 
 tg_tensor *tg_rnn_step(tg_rnn *l, tg_tape *t, tg_tensor *x, const tg_state *in, tg_state *out)
 {
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_step")) return &t->cx->nil;
+    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_step") || !tg__tape_takes(t, "tg_rnn_step", "x", x))
+        return tg__tape_nil(t);
     if (x->rank != 2 || x->dim[1] != l->I)
         return tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_step: '%s': x is %s, it takes [B,%d]", l->name,
                              tg__shape(x).s, l->I);
@@ -432,14 +438,24 @@ tg_tensor *tg_rnn_step(tg_rnn *l, tg_tape *t, tg_tensor *x, const tg_state *in, 
 
 tg_state tg_state_new(tg_context *cx, const tg_rnn *l, int B)
 {
+    if (!cx) return (tg_state){ &tg__context_nil.nil };
     if (!cx->status && (!l || !l->ps))
-        tg_context_fail(cx, TG_ERR_STATE,
-                        "tg_state_new: this layer could not be made (its context was in error then)");
+        tg_context_fail(
+            cx, TG_ERR_STATE,
+            "tg_state_new: this layer could not be made (its context was in error then), or is NULL");
+    if (!cx->status && l->ps->cx != cx)
+        tg_context_fail(cx, TG_ERR_STATE, "tg_state_new: the layer belongs to another context");
     if (cx->status) return (tg_state){ &cx->nil };
     return (tg_state){ tg_tensor_new(cx, 3, (int[]){ l->config.layers * l->directions, B, l->H }) };
 }
 
 void tg_state_keep(tg_state *dst, const tg_state *src)
 {
-    if (dst->h && src->h) tg_tensor_copy(dst->h, src->h);
+    tg_tensor *to = dst ? dst->h : NULL;
+    const tg_tensor *from = src ? src->h : NULL;
+    if (to && from)
+        tg_tensor_copy(to, from);
+    else if (to || from)
+        tg_context_fail((to ? to : from)->cx, TG_ERR_ARGUMENT, "tg_state_keep: %s is NULL, or has no h",
+                        to ? "src" : "dst");
 }

@@ -14,6 +14,7 @@
 
 #include <tidegate/losses.h>
 
+#include "core/check.h"
 #include "kernels/softmax.h"
 #include "losses/targets.h"
 #include "tensor/tape.h"
@@ -121,9 +122,8 @@ tg_tensor *tg_cross_entropy(tg_tape *t, tg_tensor *logits, const int ids[],
     static const tape_op op = { TAPE_OP_cross_entropy, cross_entropy_backward };
     const tg_cross_entropy_config c = config ? *config : (tg_cross_entropy_config){ 0 };
     const double e = c.label_smoothing == TG_ZERO ? 0 : (double)c.label_smoothing;
-    if (!tg__tape_ready(t, "tg_cross_entropy")) return &t->cx->nil;
-    if (!logits || !ids)
-        return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_cross_entropy: %s is NULL", logits ? "ids" : "logits");
+    if (!tg__tape_takes(t, "tg_cross_entropy", "logits", logits)) return tg__tape_nil(t);
+    if (!GIVEN(t->cx, ARG(ids))) return &t->cx->nil;
     if (!logits->rank)
         return tg__tape_fail(t, TG_ERR_SHAPE, "tg_cross_entropy: logits are one number, must be (...,V)");
     if (!(e >= 0 && e < 1))

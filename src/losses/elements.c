@@ -84,9 +84,8 @@ tg_tensor *tg__elements_loss(tg_tape *t, const element_loss *loss, tg_tensor *x,
                              const tg_real weight[], const tg_element_loss_config *config)
 {
     const tg_element_loss_config c = config ? *config : (tg_element_loss_config){ 0 };
-    if (!tg__tape_ready(t, loss->name)) return &t->cx->nil;
-    if (!x || !target)
-        return tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: %s is NULL", loss->name, x ? "target" : "x");
+    if (!tg__tape_takes(t, loss->name, "x", x)) return tg__tape_nil(t);
+    if (!target) return tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: target is NULL", loss->name);
     if (!tg__reduction_holds(t, loss->name, c.reduction)) return &t->cx->nil;
     const size_t n = tg__size(x);
     targets order = { .lengths = c.lengths, .batch_first = c.batch_first };

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/check.h"
 #include "metrics/metrics.h"
 
 typedef struct counts {
@@ -67,7 +68,7 @@ tg_bleu *tg_bleu_new(tg_context *cx, const tg_bleu_config *config)
 {
     tg_bleu_config c = config ? *config : (tg_bleu_config){ 0 };
     if (!c.max_order) c.max_order = 4;
-    if (!check(cx, &c)) return &nil_bleu;
+    if (!cx || cx->status || !check(cx, &c)) return &nil_bleu;
     if (c.smoothing_value == 0) c.smoothing_value = smoothings[c.smoothing].standard;
     tg_bleu *b = tg__arena_zeroed(&cx->own, sizeof *b);
     if (!b) return &nil_bleu;
@@ -79,7 +80,7 @@ tg_bleu *tg_bleu_new(tg_context *cx, const tg_bleu_config *config)
 
 void tg_bleu_reset(tg_bleu *b)
 {
-    if (b == &nil_bleu) return;
+    if (!b || b == &nil_bleu) return;
     b->all = (counts){ 0 };
     b->sentences = 0;
     b->references = -1;
@@ -127,11 +128,17 @@ static void add_counts(counts *all, const counts *one)
 
 tg_status tg_bleu_add(tg_bleu *b, const char *hypothesis, int n, const char *const references[])
 {
+    if (!b) return TG_ERR_ARGUMENT;
     counts one = { 0 };
     const int orders = b->config.max_order;
     tg_status s;
     if (b->cx->status) return b->cx->status;
     if (n < 1) return tg_context_note(b->cx, TG_ERR_ARGUMENT, "tg_bleu_add: %d references", n);
+    if ((s = MISSING(b->cx, ARG(hypothesis), ARG(references)))) return s;
+    for (int i = 0; i < n; i++)
+        if (!references[i])
+            return tg_context_note(b->cx, TG_ERR_ARGUMENT, "tg_bleu_add: reference %d of %d is NULL", i + 1,
+                                   n);
     if ((s = read_words(b, hypothesis, 0))) return s;
     one.hypothesis = (int64_t)b->words.n;
     for (int k = 0; k < orders; k++) one.totals[k] = tg__ngrams_total(b->words.n, k + 1);
@@ -179,6 +186,11 @@ static int smoothed(const tg_bleu_config *c, const counts *all, double precision
 
 void tg_bleu_result(const tg_bleu *b, tg_bleu_score *score)
 {
+    if (!b || !score) {
+        if (b) GIVEN(b->cx, ARG(score));
+        if (score) *score = (tg_bleu_score){ .brevity_penalty = 1 };
+        return;
+    }
     const counts *all = &b->all;
     *score = (tg_bleu_score){ .brevity_penalty = brevity_penalty(all),
                               .ratio = all->reference ? (double)all->hypothesis / (double)all->reference : 0,
@@ -214,14 +226,16 @@ static void write_signature(writer *w, const tg_bleu *b)
 
 size_t tg_bleu_signature(const tg_bleu *b, char *text, size_t bytes)
 {
-    writer w = { text, bytes, 0 };
+    writer w = { text, text ? bytes : 0, 0 };
+    b = b ? b : &nil_bleu;
     write_signature(&w, b);
     return w.n;
 }
 
 size_t tg_bleu_line(const tg_bleu *b, char *text, size_t bytes)
 {
-    writer w = { text, bytes, 0 };
+    writer w = { text, text ? bytes : 0, 0 };
+    b = b ? b : &nil_bleu;
     tg_bleu_score s;
     tg_bleu_result(b, &s);
     tg__write(&w, "BLEU|");

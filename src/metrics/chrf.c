@@ -1,6 +1,7 @@
 /* metrics/chrf.c -- chrF (Popovic 2015) and chrF++ (Popovic 2017), with sacreBLEU's means and lines. */
 #include <string.h>
 
+#include "core/check.h"
 #include "metrics/metrics.h"
 
 enum { KINDS = 2 * TG_ORDERS }; /* characters of order 1.., then words */
@@ -52,7 +53,7 @@ tg_chrf *tg_chrf_new(tg_context *cx, const tg_chrf_config *config)
     tg_chrf_config c = config ? *config : (tg_chrf_config){ 0 };
     if (!c.character_order) c.character_order = 6;
     if (!c.beta) c.beta = 2;
-    if (!check(cx, &c)) return &nil_chrf;
+    if (!cx || cx->status || !check(cx, &c)) return &nil_chrf;
     tg_chrf *f = tg__arena_zeroed(&cx->own, sizeof *f);
     if (!f) return &nil_chrf;
     *f = (tg_chrf){ .cx = cx, .config = c, .references = -1, .words.cx = cx, .ngrams.cx = cx };
@@ -63,7 +64,7 @@ tg_chrf *tg_chrf_new(tg_context *cx, const tg_chrf_config *config)
 
 void tg_chrf_reset(tg_chrf *f)
 {
-    if (f == &nil_chrf) return;
+    if (!f || f == &nil_chrf) return;
     f->all = (counts){ 0 };
     f->sentences = 0;
     f->references = -1;
@@ -96,6 +97,11 @@ static void score_of(const tg_chrf_config *c, const counts *n, tg_chrf_score *sc
 
 void tg_chrf_result(const tg_chrf *f, tg_chrf_score *score)
 {
+    if (!f || !score) {
+        if (f) GIVEN(f->cx, ARG(score));
+        if (score) *score = (tg_chrf_score){ 0 };
+        return;
+    }
     score_of(&f->config, &f->all, score);
     score->sentences = f->sentences;
 }
@@ -180,11 +186,17 @@ static void add_counts(counts *all, const counts *one)
 
 tg_status tg_chrf_add(tg_chrf *f, const char *hypothesis, int n, const char *const references[])
 {
+    if (!f) return TG_ERR_ARGUMENT;
     counts empty = { 0 }, best = { 0 };
     double highest = -1;
     tg_status s;
     if (f->cx->status) return f->cx->status;
     if (n < 1) return tg_context_note(f->cx, TG_ERR_ARGUMENT, "tg_chrf_add: %d references", n);
+    if ((s = MISSING(f->cx, ARG(hypothesis), ARG(references)))) return s;
+    for (int i = 0; i < n; i++)
+        if (!references[i])
+            return tg_context_note(f->cx, TG_ERR_ARGUMENT, "tg_chrf_add: reference %d of %d is NULL", i + 1,
+                                   n);
     if ((s = read_text(f, hypothesis, 0))) return s;
     count_totals(f, empty.hypothesis);
     tg__ngrams_count(&f->ngrams, NGRAMS_CHARACTERS, &f->reading.text, f->config.character_order);
@@ -213,14 +225,16 @@ static void write_signature(writer *w, const tg_chrf *f)
 
 size_t tg_chrf_signature(const tg_chrf *f, char *text, size_t bytes)
 {
-    writer w = { text, bytes, 0 };
+    writer w = { text, text ? bytes : 0, 0 };
+    f = f ? f : &nil_chrf;
     write_signature(&w, f);
     return w.n;
 }
 
 size_t tg_chrf_line(const tg_chrf *f, char *text, size_t bytes)
 {
-    writer w = { text, bytes, 0 };
+    writer w = { text, text ? bytes : 0, 0 };
+    f = f ? f : &nil_chrf;
     tg_chrf_score s;
     tg_chrf_result(f, &s);
     tg__write(&w, "chrF%d%.*s|", f->config.beta, f->config.word_order, "++++++++");

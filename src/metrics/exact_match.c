@@ -7,6 +7,7 @@ static const char *skip_space(const char *s) { return s + strspn(s, " \t\r\n\v\f
 
 bool tg_exact_match(const char *a, const char *b)
 {
+    if (!a || !b) return false;
     for (a = skip_space(a), b = skip_space(b);; a++, b++) {
         const char *next_a = skip_space(a), *next_b = skip_space(b);
         const bool space_a = next_a != a || !*next_a, space_b = next_b != b || !*next_b;

@@ -243,7 +243,7 @@ static void carry_all(decoder *d, int n, const int from[])
     const carried now = d->now, next = d->next;
     for (int r = 0; r < n; r++) next.sentence[r] = now.sentence[from[r]];
     for (int l = 0; l < d->below; l++)
-        carry(next.below + times(l * n, H), now.below + times(l * d->rows, H), n, from, H);
+        carry(next.below + times(n, l * H), now.below + times(d->rows, l * H), n, from, H);
     carry(next.h, now.h, n, from, H);
     if (m->attends) carry(next.u, now.u, n, from, m->attends->s.R);
     carry(next.coverage, now.coverage, n, from, d->S);

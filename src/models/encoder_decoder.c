@@ -3,6 +3,7 @@
  * L layers, V target vocabulary. */
 #include "models/encoder_decoder.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static const char *contradiction(tg_encoder_decoder_config *c)
     return NULL;
 }
 
-tg_status tg__encoder_decoder_settle(tg_context *cx, encoder_decoder_report *report, tg_status status,
+tg_status tg__encoder_decoder_settle(tg_context *cx, context_report *report, tg_status status,
                                      const char *who, tg_encoder_decoder_config *c)
 {
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
@@ -150,6 +151,7 @@ static void free_rest(void *model)
 tg_encoder_decoder *tg_encoder_decoder_new(tg_params *ps, const tg_encoder_decoder_config *config)
 {
     tg_encoder_decoder_config c = config ? *config : (tg_encoder_decoder_config){ 0 };
+    ps = tg__params_or_nil(ps);
     if (ps->cx->status) return &nil_model;
     if (tg__encoder_decoder_settle(ps->cx, tg_context_fail, TG_ERR_ARGUMENT, "tg_encoder_decoder_new", &c))
         return &nil_model;
@@ -262,15 +264,63 @@ static tg_tensor *decode(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch 
     return m->readout ? tg_tanh(t, tg_linear_run(m->readout, t, s)) : s;
 }
 
-static tg_tensor *failed(tg_tape *t)
+/* ---- what a caller can get wrong ---- */
+
+tg_status tg__words_check(tg_context *cx, context_report *report, const char *who, const char *side, int T,
+                          int B, const int *lengths, const int *ids, int V)
 {
-    return tg__tape_fail(t, TG_ERR_STATE,
-                         "tg_encoder_decoder: this model was made while its context was in error");
+    if (T < 1 || B < 1 || (int64_t)T * B > INT_MAX / 2)
+        return report(cx, TG_ERR_ARGUMENT,
+                      "%s: the %s has %d steps in %d rows: at least 1 each, and %d together at most", who,
+                      side, T, B, INT_MAX / 2);
+    for (int b = 0; b < B; b++) {
+        const int length = lengths ? lengths[b] : T;
+        if (length < 0 || length > T)
+            return report(cx, TG_ERR_ARGUMENT, "%s: the %s of row %d has length %d, outside 0..%d", who, side,
+                          b, length, T);
+        for (int k = 0; k < length; k++) {
+            const int id = ids[(size_t)k * (size_t)B + (size_t)b];
+            if (id < 0 || id >= V)
+                return report(cx, TG_ERR_ARGUMENT,
+                              "%s: %s: id %d at step %d of row %d, the vocabulary has %d words", who, side,
+                              id, k, b, V);
+        }
+    }
+    return TG_OK;
+}
+
+tg_status tg__encoder_decoder_check(const tg_encoder_decoder *m, tg_context *cx, context_report *report,
+                                    const char *who, const tg_pair_batch *batch)
+{
+    if (!m || !m->ps)
+        return report(cx, TG_ERR_STATE,
+                      "%s: this model could not be made (its context was in error then), or is NULL", who);
+    if (m->ps->cx != cx)
+        return report(cx, TG_ERR_STATE, "%s: model and tape belong to different contexts", who);
+    if (!batch) return report(cx, TG_ERR_ARGUMENT, "%s: batch is NULL", who);
+    const tg_encoder_decoder_config *c = &m->config;
+    const named_argument members[] = { { "batch->source", batch->source },
+                                       { "batch->source_lengths", batch->source_lengths },
+                                       { "batch->target_in", batch->target_in },
+                                       { "batch->target_lengths", batch->target_lengths },
+                                       { NULL, NULL } };
+    tg_status s = tg__missing(cx, report, who, members);
+    if (!s)
+        s = tg__words_check(cx, report, who, "source", batch->S, batch->B, batch->source_lengths,
+                            batch->source, c->source_vocabulary);
+    return s ? s
+             : tg__words_check(cx, report, who, "target", batch->T, batch->B, batch->target_lengths,
+                               batch->target_in, c->target_vocabulary);
+}
+
+static bool may_run(tg_encoder_decoder *m, tg_tape *t, const char *who, const tg_pair_batch *batch)
+{
+    return tg__tape_ready(t, who) && !tg__encoder_decoder_check(m, t->cx, tg_context_fail, who, batch);
 }
 
 tg_tensor *tg_encoder_decoder_logits(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch)
 {
-    if (!m->ps) return failed(t);
+    if (!may_run(m, t, "tg_encoder_decoder_logits", batch)) return tg__tape_nil(t);
     return tg_linear_run(m->output, t,
                          tg_dropout(t, decode(m, t, batch, false), m->config.dropout)); /* (T,B,V) */
 }
@@ -278,17 +328,22 @@ tg_tensor *tg_encoder_decoder_logits(tg_encoder_decoder *m, tg_tape *t, const tg
 /* The target tokens that are no padding, in tg_pack's order. NULL: out of memory. */
 static int *real_targets(tg_tape *t, const tg_pair_batch *batch)
 {
-    int *id = tg__tape_take(t, (size_t)batch->target_tokens * sizeof *id), n = 0;
+    size_t tokens = 0, n = 0;
+    for (int b = 0; b < batch->B; b++) tokens += (size_t)batch->target_lengths[b];
+    int *id = tg__tape_take(t, tokens * sizeof *id);
     for (int k = 0; id && k < batch->T; k++)
         for (int b = 0; b < batch->B; b++)
-            if (k < batch->target_lengths[b]) id[n++] = batch->target_out[k * batch->B + b];
+            if (k < batch->target_lengths[b])
+                id[n++] = batch->target_out[(size_t)k * (size_t)batch->B + (size_t)b];
     return id;
 }
 
 tg_tensor *tg_encoder_decoder_loss(tg_encoder_decoder *m, tg_tape *t, const tg_pair_batch *batch,
                                    tg_real label_smoothing)
 {
-    if (!m->ps) return failed(t);
+    if (!may_run(m, t, "tg_encoder_decoder_loss", batch)) return tg__tape_nil(t);
+    if (!batch->target_out)
+        return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_encoder_decoder_loss: target_out of the batch is NULL");
     tg_tensor *u = tg_dropout(t, decode(m, t, batch, true), m->config.dropout); /* (N,R) */
     const int *id = real_targets(t, batch);
     if (t->cx->status) return &t->cx->nil;
@@ -303,8 +358,9 @@ tg_status tg__encoder_decoder_loss_sum(tg_encoder_decoder *m, tg_tape *t, const 
     tg_context *cx = t->cx;
     const int V = m->config.target_vocabulary, most = MOST_LOGITS / V + 1;
     tg_tape_begin(t, TG_EVAL);
-    const tg_tensor *u = m->ps ? decode(m, t, batch, true) : failed(t); /* (N,R) */
-    const int *id = real_targets(t, batch);
+    const bool may = may_run(m, t, "tg_translator_loss", batch);
+    const tg_tensor *u = may ? decode(m, t, batch, true) : tg__tape_nil(t); /* (N,R) */
+    const int *id = may ? real_targets(t, batch) : NULL;
     *sum = 0;
     for (int k = 0, n; !cx->status && k < (int)batch->target_tokens; k += n) {
         const int left = (int)batch->target_tokens - k, R = u->dim[1];

@@ -4,7 +4,7 @@
 
 #include <tidegate/encoder_decoder.h>
 
-#include "core/context.h"
+#include "core/check.h"
 
 enum { MOST_LAYERS = 32 };
 
@@ -28,14 +28,24 @@ struct tg_encoder_decoder {
 
 /* Puts the defaults where *c has zeros, and looks at every setting. What is wrong goes to report (one of
  * tg_context_fail, tg_context_note) with `status` and a sentence that begins with who. */
-typedef tg_status encoder_decoder_report(tg_context *cx, tg_status status, const char *format, ...);
-tg_status tg__encoder_decoder_settle(tg_context *cx, encoder_decoder_report *report, tg_status status,
+tg_status tg__encoder_decoder_settle(tg_context *cx, context_report *report, tg_status status,
                                      const char *who, tg_encoder_decoder_config *c);
 
 /* The model as one of the context's workers may use it while others use theirs: the same parameters, but a context of one
  * thread, tapes and room of its own. worker: from 0. Made at the first call, and lives with the model. Not to be called
  * by a worker. NULL: there is no memory for it, which the context does not mind. */
 tg_encoder_decoder *tg__encoder_decoder_of_worker(tg_encoder_decoder *m, int worker);
+
+/* Lengths (B) in 0..T, NULL: all T; and ids (T,B) of words wherever they count. side: "source" or "target". */
+tg_status tg__words_check(tg_context *cx, context_report *report, const char *who, const char *side, int T,
+                          int B, const int *lengths, const int *ids, int V);
+
+/* May the model be given this batch in cx? Looks at everything that a caller can get wrong, but for target_out. */
+tg_status tg__encoder_decoder_check(const tg_encoder_decoder *m, tg_context *cx, context_report *report,
+                                    const char *who, const tg_pair_batch *batch);
+
+/* Is the translator whole, and its context not in error? */
+tg_status tg__translator_check(const tg_translator *tr, const char *who);
 
 /* What the encoder makes of a batch. */
 typedef struct encoded {

@@ -80,20 +80,26 @@ static tg_status decode(decoding *g, tg_context *cx, int max_length, int out[])
 tg_status tg_encoder_decoder_greedy(tg_encoder_decoder *m, tg_tape *t, int S, int B, const int source[],
                                     const int lengths[], int max_length, int out[], double log_probability[])
 {
+    static const char who[] = "tg_encoder_decoder_greedy";
+    if (!t) return TG_ERR_ARGUMENT;
     tg_context *cx = t->cx;
     if (cx->status) return cx->status;
-    if (!m->ps)
-        return tg_context_note(
-            cx, TG_ERR_STATE,
-            "tg_encoder_decoder_greedy: this model was made while its context was in error");
+    if (!m || !m->ps)
+        return tg_context_note(cx, TG_ERR_STATE,
+                               "%s: this model could not be made (its context was in error then), or is NULL",
+                               who);
+    if (m->ps->cx != cx)
+        return tg_context_note(cx, TG_ERR_STATE, "%s: model and tape belong to different contexts", who);
     if (S < 1 || B < 1 || max_length < 1)
         return tg_context_note(
             cx, TG_ERR_ARGUMENT,
             "tg_encoder_decoder_greedy: S is %d, B is %d, max_length is %d: all must be at least 1", S, B,
             max_length);
-    if (!source || !out)
-        return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_encoder_decoder_greedy: %s is NULL",
-                               source ? "out" : "source");
+    tg_status s = MISSING(cx, ARG(source), ARG(out));
+    if (!s)
+        s = tg__words_check(cx, tg_context_note, who, "source", S, B, lengths, source,
+                            m->config.source_vocabulary);
+    if (s) return s;
 
     for (size_t i = 0; i < (size_t)max_length * (size_t)B; i++) out[i] = TG_PAD;
     for (int b = 0; b < B && log_probability; b++) log_probability[b] = 0;

@@ -39,34 +39,19 @@ static tg_status choose(tg_encoder_decoder *m, decoder *d, const tg_pair_batch *
     return s;
 }
 
-/* The decoder looks words up without a check of its own. */
-static tg_status check_words(tg_context *cx, const tg_pair_batch *batch, int V)
-{
-    for (int k = 0; k < batch->T; k++)
-        for (int b = 0; b < batch->B; b++) {
-            const int id = batch->target_in[(size_t)k * (size_t)batch->B + (size_t)b];
-            if (id >= V)
-                return tg_context_note(cx, TG_ERR_ARGUMENT,
-                                       "tg_encoder_decoder_sample: id %d at step %d of row %d, the target "
-                                       "vocabulary has %d words",
-                                       id, k, b, V);
-        }
-    return TG_OK;
-}
-
 tg_status tg_encoder_decoder_sample(tg_encoder_decoder *m, const tg_pair_batch *batch, double probability,
                                     int mixed[])
 {
-    tg_context *cx = m->ps ? m->ps->cx : NULL;
-    if (!cx) return TG_ERR_STATE;
+    tg_context *cx = m && m->ps ? m->ps->cx : NULL;
+    if (!cx) return m ? TG_ERR_STATE : TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
+    tg_status s = tg__encoder_decoder_check(m, cx, tg_context_note, "tg_encoder_decoder_sample", batch);
+    if (s || (s = MISSING(cx, ARG(mixed)))) return s;
     if (!(probability >= 0 && probability <= 1))
         return tg_context_note(cx, TG_ERR_ARGUMENT,
                                "tg_encoder_decoder_sample: the probability is %g, must be in 0..1",
                                probability);
     const int B = batch->B;
-    tg_status s = check_words(cx, batch, m->config.target_vocabulary);
-    if (s) return s;
     memcpy(mixed, batch->target_in, (size_t)batch->T * (size_t)B * sizeof *mixed);
     if (probability == 0) return TG_OK;
     decoder *d = tg__decoder_begin(tg__decoder_pack(m, 0), m->own, batch->S, B, batch->source,

@@ -59,6 +59,7 @@ static tg_status examine(const tg_translator *tr, const char *text, int i, sente
 
 void tg_translation_free(tg_translation *x)
 {
+    if (!x) return;
     free(x->text);
     free(x->source);
     free(x->target);
@@ -385,13 +386,14 @@ static tg_status search_sorted(tg_translator *tr, int n, const sentence *x, cons
 tg_status tg_translator_search(tg_translator *tr, int n, const char *const text[],
                                const tg_decoding_config *config, tg_translation best[])
 {
+    tg_status s = tg__translator_check(tr, "tg_translator_search");
+    if (s) return s;
     tg_context *cx = tr->params->cx;
     const tg_decoding_config c = config ? *config : (tg_decoding_config){ 0 };
     tg_decoding_config settled = c;
-    if (cx->status) return cx->status;
     if (n < 0) return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_translator_search: %d sentences", n);
-    tg_status s = tg__decoding_settle(cx, "tg_translator_search", &settled);
-    if (s) return s;
+    if ((s = tg__decoding_settle(cx, "tg_translator_search", &settled))) return s;
+    if (n && (s = MISSING(cx, { "sentence", text }, ARG(best)))) return s;
     const size_t results = (size_t)n * (size_t)settled.nbest;
     for (size_t i = 0; i < results; i++) best[i] = (tg_translation){ 0 };
     if (!n) return TG_OK;
@@ -410,14 +412,17 @@ tg_status tg_translator_search(tg_translator *tr, int n, const char *const text[
 tg_status tg_translator_translate(tg_translator *tr, int n, const char *const text[], int max_length,
                                   char *translation[])
 {
+    for (int i = 0; translation && i < n; i++) translation[i] = NULL;
+    tg_status s = tg__translator_check(tr, "tg_translator_translate");
+    if (s) return s;
     tg_context *cx = tr->params->cx;
-    for (int i = 0; i < n; i++) translation[i] = NULL;
+    if (n > 0 && (s = MISSING(cx, { "sentence", text }, ARG(translation)))) return s;
     if (n < 0 || max_length < 0)
         return tg_context_note(cx, TG_ERR_ARGUMENT, "tg_translator_translate: %d sentences, max_length %d", n,
                                max_length);
     tg_translation *best = calloc((size_t)n + 1, sizeof *best);
     if (!best) return tg_context_note(cx, TG_ERR_MEMORY, "out of memory: %d translations", n);
-    const tg_status s = tg_translator_search(
+    s = tg_translator_search(
         tr, n, text,
         &(tg_decoding_config){ .max_length = max_length, .unscored = true, .no_attention = true }, best);
     for (int i = 0; i < n && !s; i++) {

@@ -41,11 +41,17 @@ tg_status tg_translator_new(tg_context *cx, tg_vocabulary *source, tg_vocabulary
                             const tg_encoder_decoder_config *config, tg_translator *tr)
 {
     tg_encoder_decoder_config c = config ? *config : (tg_encoder_decoder_config){ 0 };
+    if (!cx) return TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
-    if (!source || !target || !tg__vocabulary_frozen(source) || !tg__vocabulary_frozen(target))
-        return tg_context_note(cx, TG_ERR_STATE, "tg_translator_new: the %s vocabulary is %s",
-                               source && tg__vocabulary_frozen(source) ? "target" : "source",
-                               source && target ? "not frozen yet" : "missing");
+    const tg_status missing = MISSING(cx, ARG(source), ARG(target), ARG(tr));
+    if (missing) return missing;
+    if (tg__vocabulary_context(source) != cx || tg__vocabulary_context(target) != cx)
+        return tg_context_note(cx, TG_ERR_STATE,
+                               "tg_translator_new: the %s vocabulary belongs to another context",
+                               tg__vocabulary_context(source) != cx ? "source" : "target");
+    if (!tg__vocabulary_frozen(source) || !tg__vocabulary_frozen(target))
+        return tg_context_note(cx, TG_ERR_STATE, "tg_translator_new: the %s vocabulary is not frozen yet",
+                               tg__vocabulary_frozen(source) ? "target" : "source");
     c.source_vocabulary = tg_vocabulary_size(source);
     c.target_vocabulary = tg_vocabulary_size(target);
     tg_status s = tg__encoder_decoder_settle(cx, tg_context_note, TG_ERR_ARGUMENT, "tg_translator_new", &c);
@@ -53,10 +59,29 @@ tg_status tg_translator_new(tg_context *cx, tg_vocabulary *source, tg_vocabulary
     return s ? s : build(cx, &c, source, target, tr);
 }
 
+tg_status tg__translator_check(const tg_translator *tr, const char *who)
+{
+    if (!tr || !tr->params) return TG_ERR_ARGUMENT;
+    tg_context *cx = tr->params->cx;
+    if (cx->status) return cx->status;
+    const named_argument members[] = { { "model of the translator", tr->model },
+                                       { "source of the translator", tr->source },
+                                       { "target of the translator", tr->target },
+                                       { NULL, NULL } };
+    const tg_status s = tg__missing(cx, tg_context_note, who, members);
+    if (s) return s;
+    if (!tr->model->ps || tr->model->ps != tr->params)
+        return tg_context_note(cx, TG_ERR_STATE, "%s: the translator's model %s", who,
+                               tr->model->ps ? "is one of other parameters" : "could not be made");
+    return TG_OK;
+}
+
 /* ---- kept in an archive ---- */
 
 tg_status tg_translator_put(const tg_translator *tr, tg_archive *a)
 {
+    tg_status s = tg__translator_check(tr, "tg_translator_put");
+    if (s || (s = MISSING(tr->params->cx, ARG(a)))) return s;
     const tg_encoder_decoder_config *c = &tr->config;
     tg_archive_put_text(a, "model/kind", kind);
     tg_archive_put_text(a, "model/cell", tg_cell_name(c->cell));
@@ -72,7 +97,7 @@ tg_status tg_translator_put(const tg_translator *tr, tg_archive *a)
     tg_archive_put_text(a, "model/tying", tg_tying_name(c->tying));
     tg_archive_put_integer(a, "model/source_vocabulary", c->source_vocabulary);
     tg_archive_put_integer(a, "model/target_vocabulary", c->target_vocabulary);
-    tg_status s = tg_vocabulary_put(tr->source, a, "vocabulary/source");
+    s = tg_vocabulary_put(tr->source, a, "vocabulary/source");
     if (tr->target == tr->source) tg_archive_put_integer(a, "vocabulary/joint", 1);
     if (!s && tr->target != tr->source) s = tg_vocabulary_put(tr->target, a, "vocabulary/target");
     return s ? s : tg_archive_status(a);
@@ -210,7 +235,9 @@ tg_status tg_translator_get(tg_context *cx, const tg_archive *a, tg_translator *
     tg_encoder_decoder_config c = { 0 };
     tg_vocabulary *source, *target;
     tg_status s;
+    if (!cx) return TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
+    if ((s = MISSING(cx, ARG(a), ARG(tr)))) return s;
     if ((s = get_config(cx, a, &c))) return s;
     if ((s = get_vocabulary(cx, a, "source", c.source_vocabulary, &source))) return s;
     if ((s = get_target(cx, a, source, c.target_vocabulary, &target))) return s;
@@ -230,8 +257,10 @@ tg_status tg_translator_open(tg_context *cx, const char *path, tg_translator *tr
 {
     tg_translator opened;
     tg_archive *a;
-    tg_status s = tg_checkpoint_read(cx, path, &a);
-    if (s) return s;
+    if (!cx) return TG_ERR_ARGUMENT;
+    if (cx->status) return cx->status;
+    tg_status s = MISSING(cx, ARG(tr));
+    if (s || (s = tg_checkpoint_read(cx, path, &a))) return s;
     if ((s = tg_translator_get(cx, a, &opened))) {
         about_file(cx, s, path);
     } else if ((s = tg_checkpoint_restore(a, &(tg_checkpoint){ .params = opened.params }))) {
@@ -311,11 +340,19 @@ static tg_status add_loss(tg_translator *tr, const tg_pair_batch *all, bool free
     return s;
 }
 
-static tg_status mean_loss(tg_translator *tr, tg_batches *data, bool free_running, double *loss)
+static tg_status mean_loss(tg_translator *tr, tg_batches *data, bool free_running, double *loss,
+                           const char *who)
 {
+    const tg_status held = tg__translator_check(tr, who);
+    if (held) return held;
     tg_context *cx = tr->params->cx;
+    if (!data || !loss)
+        return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: %s is NULL", who, data ? "loss" : "data");
+    if (tg__batches_context(data) != cx)
+        return tg_context_note(cx, TG_ERR_STATE, "%s: data %s", who,
+                               tg__batches_context(data) == &tg__context_nil ? "could not be made"
+                                                                             : "belongs to another context");
     double sum = 0, tokens = 0;
-    if (cx->status) return cx->status;
     for (int64_t k = 0, n = tg_batches_count(data); k < n; k++) {
         tg_pair_batch batch;
         tg_batches_get(data, 0, k, &batch);
@@ -330,10 +367,10 @@ static tg_status mean_loss(tg_translator *tr, tg_batches *data, bool free_runnin
 
 tg_status tg_translator_loss(tg_translator *tr, tg_batches *data, double *loss)
 {
-    return mean_loss(tr, data, false, loss);
+    return mean_loss(tr, data, false, loss, "tg_translator_loss");
 }
 
 tg_status tg_translator_loss_free_running(tg_translator *tr, tg_batches *data, double *loss)
 {
-    return mean_loss(tr, data, true, loss);
+    return mean_loss(tr, data, true, loss, "tg_translator_loss_free_running");
 }

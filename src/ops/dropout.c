@@ -69,7 +69,7 @@ static void dropout_backward(tg_tape *t, void *record_)
 tg_tensor *tg_dropout(tg_tape *t, tg_tensor *x, tg_real p)
 {
     static const tape_op op = { TAPE_OP_dropout, dropout_backward };
-    if (!tg__op_ready(t, "tg_dropout", x)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_dropout", "x", x)) return tg__tape_nil(t);
     if (!(p >= 0 && p < 1))
         return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_dropout: p is %g, must be at least 0 and below 1",
                              (double)p);

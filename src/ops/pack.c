@@ -60,7 +60,7 @@ static int64_t real_steps(tg_tape *t, const int lengths[], int T, int B)
 tg_tensor *tg_pack(tg_tape *t, tg_tensor *x, const int lengths[])
 {
     static const tape_op op = { TAPE_OP_pack, pack_backward };
-    if (!tg__op_ready(t, "tg_pack", x)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_pack", "x", x)) return tg__tape_nil(t);
     if (x->rank != 3 || !lengths)
         return tg__tape_fail(t, TG_ERR_SHAPE, "tg_pack: x is %s, must be (T,B,D); lengths are %s",
                              tg__shape(x).s, lengths ? "given" : "NULL");

@@ -60,7 +60,8 @@ static tg_tensor *apply(tg_tape *t, const pointwise *row, tg_tensor *x, tg_tenso
 
 static tg_tensor *apply_to_two(tg_tape *t, const pointwise *row, tg_tensor *x, tg_tensor *y)
 {
-    if (!tg__op_ready(t, row->name, x) || !tg__op_ready(t, row->name, y)) return &t->cx->nil;
+    if (!tg__tape_takes(t, row->name, "x", x) || !tg__tape_takes(t, row->name, "y", y))
+        return tg__tape_nil(t);
     if (!tg__same_shape(x, y))
         return tg__tape_fail(t, TG_ERR_SHAPE, "%s: x is %s but y is %s", row->name, tg__shape(x).s,
                              tg__shape(y).s);
@@ -69,7 +70,7 @@ static tg_tensor *apply_to_two(tg_tape *t, const pointwise *row, tg_tensor *x, t
 
 static tg_tensor *apply_to_one(tg_tape *t, const pointwise *row, tg_tensor *x, tg_real factor)
 {
-    return tg__op_ready(t, row->name, x) ? apply(t, row, x, NULL, factor) : &t->cx->nil;
+    return tg__tape_takes(t, row->name, "x", x) ? apply(t, row, x, NULL, factor) : tg__tape_nil(t);
 }
 
 /* A loop over the elements of a piece. */

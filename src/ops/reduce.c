@@ -50,11 +50,12 @@ static tg_tensor *reduce(tg_tape *t, const tape_op *op, tg_tensor *x, double fac
 tg_tensor *tg_sum(tg_tape *t, tg_tensor *x)
 {
     static const tape_op op = { TAPE_OP_sum, reduce_backward };
-    return tg__op_ready(t, "tg_sum", x) ? reduce(t, &op, x, 1) : &t->cx->nil;
+    return tg__tape_takes(t, "tg_sum", "x", x) ? reduce(t, &op, x, 1) : tg__tape_nil(t);
 }
 
 tg_tensor *tg_mean(tg_tape *t, tg_tensor *x)
 {
     static const tape_op op = { TAPE_OP_mean, reduce_backward };
-    return tg__op_ready(t, "tg_mean", x) ? reduce(t, &op, x, 1 / (double)tg__size(x)) : &t->cx->nil;
+    return tg__tape_takes(t, "tg_mean", "x", x) ? reduce(t, &op, x, 1 / (double)tg__size(x))
+                                                : tg__tape_nil(t);
 }

@@ -3,6 +3,7 @@
 
 #include <tidegate/ops.h>
 
+#include "core/check.h"
 #include "kernels/pointwise.h"
 #include "ops/op.h"
 
@@ -10,9 +11,10 @@
 
 tg_tensor *tg_reshape(tg_tape *t, tg_tensor *x, int rank, const int dim[])
 {
-    if (!tg__op_ready(t, "tg_reshape", x)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_reshape", "x", x)) return tg__tape_nil(t);
     if (rank < 0 || rank > TG_MAX_RANK)
         return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_reshape: rank %d is outside 0..%d", rank, TG_MAX_RANK);
+    if (rank && !GIVEN(t->cx, ARG(dim))) return &t->cx->nil;
     tg_tensor wish = { .rank = rank };
     size_t size = 1;
     bool fits = true;
@@ -28,7 +30,7 @@ tg_tensor *tg_reshape(tg_tape *t, tg_tensor *x, int rank, const int dim[])
 
 tg_tensor *tg_row(tg_tape *t, tg_tensor *x, int i)
 {
-    if (!tg__op_ready(t, "tg_row", x)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_row", "x", x)) return tg__tape_nil(t);
     if (!x->rank) return tg__tape_fail(t, TG_ERR_SHAPE, "tg_row: x is one number, and has no rows");
     const int N = x->dim[0], row = i < 0 ? i + N : i;
     if (row < 0 || row >= N)
@@ -39,7 +41,7 @@ tg_tensor *tg_row(tg_tape *t, tg_tensor *x, int i)
 
 tg_tensor *tg_rows(tg_tape *t, tg_tensor *x, int first, int n)
 {
-    if (!tg__op_ready(t, "tg_rows", x)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_rows", "x", x)) return tg__tape_nil(t);
     if (!x->rank) return tg__tape_fail(t, TG_ERR_SHAPE, "tg_rows: x is one number, and has no rows");
     int dim[TG_MAX_RANK];
     const int N = x->dim[0];
@@ -53,7 +55,7 @@ tg_tensor *tg_rows(tg_tape *t, tg_tensor *x, int first, int n)
 
 tg_tensor *tg_detach(tg_tape *t, tg_tensor *x)
 {
-    if (!tg__op_ready(t, "tg_detach", x)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_detach", "x", x)) return tg__tape_nil(t);
     tg_tensor *y = tg__tape_view(t, x, 0, x->rank, x->dim);
     y->grad = NULL;
     return y;
@@ -132,10 +134,14 @@ tg_tensor *tg_stack(tg_tape *t, int n, tg_tensor *const x[])
 {
     static const tape_op op = { TAPE_OP_stack, stack_backward };
     bool gradient = false;
-    if (!tg__tape_ready(t, "tg_stack")) return &t->cx->nil;
+    if (!tg__tape_ready(t, "tg_stack")) return tg__tape_nil(t);
     if (n < 1) return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_stack: n is %d, must be at least 1", n);
+    if (!GIVEN(t->cx, ARG(x))) return &t->cx->nil;
     for (int k = 0; k < n; k++) {
-        if (!x[k]) return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_stack: tensor %d of %d is NULL", k, n);
+        const char *objection = tg__tape_objection(t, x[k]);
+        if (objection)
+            return tg__tape_fail(t, x[k] ? TG_ERR_STATE : TG_ERR_ARGUMENT, "tg_stack: tensor %d of %d %s", k,
+                                 n, objection);
         if (!tg__same_shape(x[k], x[0]))
             return tg__tape_fail(t, TG_ERR_SHAPE, "tg_stack: tensor %d is %s but tensor 0 is %s", k,
                                  tg__shape(x[k]).s, tg__shape(x[0]).s);
@@ -171,7 +177,8 @@ static void concatenate_backward(tg_tape *t, void *record)
 tg_tensor *tg_concatenate(tg_tape *t, tg_tensor *x, tg_tensor *y)
 {
     static const tape_op op = { TAPE_OP_concatenate, concatenate_backward };
-    if (!tg__op_ready(t, "tg_concatenate", x) || !tg__op_ready(t, "tg_concatenate", y)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_concatenate", "x", x) || !tg__tape_takes(t, "tg_concatenate", "y", y))
+        return tg__tape_nil(t);
     if (!x->rank || x->rank != y->rank || memcmp(x->dim, y->dim, (size_t)(x->rank - 1) * sizeof *x->dim))
         return tg__tape_fail(t, TG_ERR_SHAPE,
                              "tg_concatenate: x is %s but y is %s: all but the last dimension must agree",
@@ -208,7 +215,7 @@ static void repeat_backward(tg_tape *t, void *record)
 tg_tensor *tg_repeat(tg_tape *t, tg_tensor *x, int n)
 {
     static const tape_op op = { TAPE_OP_repeat, repeat_backward };
-    if (!tg__op_ready(t, "tg_repeat", x)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_repeat", "x", x)) return tg__tape_nil(t);
     if (n < 1) return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_repeat: n is %d, must be at least 1", n);
     tg_tensor *y = tensor_of_copies(t, "tg_repeat", n, x, x->grad);
     repeat_record *r = tg__tape_take(t, sizeof *r);
@@ -260,7 +267,7 @@ static void last_backward(tg_tape *t, void *record)
 tg_tensor *tg_last(tg_tape *t, tg_tensor *x, const int lengths[])
 {
     static const tape_op op = { TAPE_OP_last, last_backward };
-    if (!tg__op_ready(t, "tg_last", x)) return &t->cx->nil;
+    if (!tg__tape_takes(t, "tg_last", "x", x)) return tg__tape_nil(t);
     if (x->rank != 3)
         return tg__tape_fail(t, TG_ERR_SHAPE, "tg_last: x is %s, must be (T,B,D)", tg__shape(x).s);
     if (!lengths)

@@ -67,6 +67,7 @@ static tg_optimizer *take(tg_context *cx)
 tg_optimizer *tg__optimizer_new(tg_params *ps, const char *who, const optimizer_rule *rule, tg_real lr,
                                 const tg_real setting[])
 {
+    ps = tg__params_or_nil(ps);
     tg_optimizer *o = take(ps->cx);
     if (o == &nil_optimizer) return o;
     *o = (tg_optimizer){ .ps = ps, .cx = ps->cx, .rule = rule };
@@ -99,6 +100,7 @@ tg_optimizer *tg_optimizer_new(tg_params *ps, const char *name, tg_real lr, tg_r
     size_t used = 0;
     for (size_t i = 0; i < sizeof by_name / sizeof *by_name; i++)
         used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", by_name[i]->name);
+    ps = tg__params_or_nil(ps);
     tg_context_fail(ps->cx, TG_ERR_ARGUMENT, "tg_optimizer_new: there is no optimizer '%s'; there are: %s",
                     name ? name : "(NULL)", known);
     return tg__optimizer_new(ps, "tg_optimizer_new", &tg__sgd, lr, setting);
@@ -170,6 +172,7 @@ static void update_range(void *argument, const param_range *r)
 
 tg_status tg_optimizer_step(tg_optimizer *o)
 {
+    if (!o) return TG_ERR_ARGUMENT;
     tg_context *cx = o->cx;
     if (cx->status) {
         if (o->ps) tg_params_zero_gradients(o->ps);
@@ -194,14 +197,14 @@ tg_status tg_optimizer_step(tg_optimizer *o)
     return s;
 }
 
-const char *tg_optimizer_name(const tg_optimizer *o) { return o->rule->name; }
-tg_real tg_optimizer_rate(const tg_optimizer *o) { return o->lr; }
-int64_t tg_optimizer_steps(const tg_optimizer *o) { return o->steps; }
+const char *tg_optimizer_name(const tg_optimizer *o) { return o ? o->rule->name : "none"; }
+tg_real tg_optimizer_rate(const tg_optimizer *o) { return o ? o->lr : 0; }
+int64_t tg_optimizer_steps(const tg_optimizer *o) { return o ? o->steps : 0; }
 
 void tg_optimizer_set_rate(tg_optimizer *o, tg_real lr)
 {
     if (lr == TG_ZERO) lr = 0;
-    if (o == &nil_optimizer || o->cx->status) return;
+    if (!o || o == &nil_optimizer || o->cx->status) return;
     if (isfinite(lr) && lr >= 0)
         o->lr = lr;
     else

@@ -43,7 +43,7 @@ typedef struct optimizer_rule {
 extern const optimizer_rule tg__sgd, tg__sgd_momentum, tg__sgd_nesterov, tg__adam, tg__adamw, tg__rmsprop,
     tg__rmsprop_momentum;
 
-/* An optimizer by that rule. 0 is the rule's default, TG_ZERO is 0. Never NULL. */
+/* An optimizer by that rule. ps may be NULL. 0 is the rule's default, TG_ZERO is 0. Never NULL. */
 tg_optimizer *tg__optimizer_new(tg_params *ps, const char *who, const optimizer_rule *rule, tg_real lr,
                                 const tg_real setting[]);
 

@@ -68,6 +68,7 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 
 tg_real tg_schedule_rate(const tg_schedule *s, int64_t at)
 {
+    if (!s) return 0;
     const double lr = (double)tg__setting(s->lr, 0);
     const int64_t warmup = s->warmup > 0 ? s->warmup : 0, after = at > warmup ? at - warmup : 0;
     const double rise = at < warmup ? (double)(at + 1) / (double)warmup : 1;
@@ -76,6 +77,7 @@ tg_real tg_schedule_rate(const tg_schedule *s, int64_t at)
 
 void tg_schedule_validated(tg_schedule *s, double valid_loss)
 {
+    if (!s) return;
     const int patience = s->patience > 0 ? s->patience : 10;
     if (s->kind != TG_PLATEAU) return;
     const bool better = isfinite(valid_loss) && (!s->seen || valid_loss < s->best - 1e-4 * fabs(s->best));
@@ -120,7 +122,7 @@ const char *tg_schedule_name(tg_schedule_kind kind)
 
 bool tg_schedule_kind_named(const char *name, tg_schedule_kind *kind)
 {
-    for (int k = 0; name && k < KINDS; k++)
+    for (int k = 0; name && kind && k < KINDS; k++)
         if (!strcmp(kinds[k].name, name)) {
             *kind = (tg_schedule_kind)k;
             return true;

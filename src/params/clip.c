@@ -40,13 +40,13 @@ static void limit_range(void *argument, const param_range *r)
 
 double tg_params_gradient_norm(tg_params *ps)
 {
-    return ps->cx->status ? (double)NAN : tg__params_gradient_norm(ps);
+    return !ps || ps->cx->status ? (double)NAN : tg__params_gradient_norm(ps);
 }
 
 double tg_params_clip_norm(tg_params *ps, tg_real max_norm)
 {
     const double smallest = TG_DOUBLE ? DBL_MIN : (double)FLT_MIN;
-    if (ps->cx->status) return (double)NAN;
+    if (!ps || ps->cx->status) return (double)NAN;
     if (!(max_norm > 0)) {
         tg_context_fail(ps->cx, TG_ERR_ARGUMENT, "tg_params_clip_norm: max_norm is %g, must be positive",
                         (double)max_norm);
@@ -62,7 +62,7 @@ double tg_params_clip_norm(tg_params *ps, tg_real max_norm)
 
 void tg_params_clip_value(tg_params *ps, tg_real limit)
 {
-    if (ps->cx->status) return;
+    if (!ps || ps->cx->status) return;
     if (!(limit > 0)) {
         tg_context_fail(ps->cx, TG_ERR_ARGUMENT, "tg_params_clip_value: the limit is %g, must be positive",
                         (double)limit);

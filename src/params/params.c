@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "params/initialize.h"
 #include "tensor/archive.h"
 
@@ -22,8 +23,11 @@ static void params_release(void *object)
     tg__arena_free(&ps->memory);
 }
 
+tg_params *tg__params_or_nil(tg_params *ps) { return ps ? ps : &nil_params; }
+
 tg_params *tg_params_new(tg_context *cx)
 {
+    if (!cx) return &nil_params;
     tg_params *ps = tg__arena_zeroed(&cx->own, sizeof *ps);
     if (!ps || !tg__context_on_free(cx, params_release, ps)) return &nil_params;
     ps->cx = cx;
@@ -42,7 +46,7 @@ void tg_params_free(tg_params *ps)
 
 tg_params *tg_params_share(tg_context *cx, tg_params *ps)
 {
-    if (cx->status) return &nil_params;
+    if (!cx || cx->status || !GIVEN(cx, ARG(ps))) return &nil_params;
     if (!tg__params_freeze(ps)) {
         tg_context_fail(cx, TG_ERR_STATE, "tg_params_share: the set to be shared is in error: %s",
                         tg_context_message(ps->cx));
@@ -243,20 +247,24 @@ void tg__params_scatter(const param_view *v, tg_real *flat, const tg_real *src)
     for (size_t i = 0; i < rows; i++) memcpy(dst + i * stride, src + i * width, width * sizeof *dst);
 }
 
-int tg_params_count(const tg_params *ps) { return ps->views; }
+int tg_params_count(const tg_params *ps) { return ps ? ps->views : 0; }
 
 size_t tg_params_size(const tg_params *ps)
 {
     size_t n = 0;
-    for (int i = 0; i < ps->views; i++)
+    for (int i = 0; ps && i < ps->views; i++)
         if (!ps->view[i].block->flags.frozen) n += view_size(&ps->view[i]);
     return n;
 }
 
 void tg_params_info(const tg_params *ps, int i, tg_parameter_info *info)
 {
+    if (!info) {
+        if (ps) GIVEN(ps->cx, ARG(info));
+        return;
+    }
     *info = (tg_parameter_info){ .name = "" };
-    if (i < 0 || i >= ps->views) return;
+    if (!ps || i < 0 || i >= ps->views) return;
     const param_view *v = &ps->view[i];
     const tg_parameter_flags *f = &v->block->flags;
     *info = (tg_parameter_info){ .name = v->name,
@@ -269,8 +277,13 @@ void tg_params_info(const tg_params *ps, int i, tg_parameter_info *info)
 }
 
 /* The view of that name, once the set is frozen and n is its size. */
-static tg_status reach(tg_params *ps, const char *who, const char *name, size_t n, param_view **v)
+static tg_status reach(tg_params *ps, const char *who, const char *name, const void *numbers, size_t n,
+                       param_view **v)
 {
+    if (!ps) return TG_ERR_ARGUMENT;
+    if (ps->cx->status) return ps->cx->status;
+    if (!name || !numbers)
+        return tg_context_note(ps->cx, TG_ERR_ARGUMENT, "%s: %s is NULL", who, name ? "the array" : "name");
     if (!tg__params_freeze(ps)) return ps->cx->status;
     *v = tg__params_find(ps, name);
     if (!*v) return tg_context_note(ps->cx, TG_ERR_ABSENT, "%s: there is no parameter '%s'", who, name);
@@ -283,7 +296,7 @@ static tg_status reach(tg_params *ps, const char *who, const char *name, size_t 
 tg_status tg_params_get(tg_params *ps, const char *name, tg_real *dst, size_t n)
 {
     param_view *v = NULL;
-    const tg_status s = reach(ps, "tg_params_get", name, n, &v);
+    const tg_status s = reach(ps, "tg_params_get", name, dst, n, &v);
     if (!s) tg__params_gather(v, ps->value, dst);
     return s;
 }
@@ -291,7 +304,7 @@ tg_status tg_params_get(tg_params *ps, const char *name, tg_real *dst, size_t n)
 tg_status tg_params_set(tg_params *ps, const char *name, const tg_real *src, size_t n)
 {
     param_view *v = NULL;
-    const tg_status s = reach(ps, "tg_params_set", name, n, &v);
+    const tg_status s = reach(ps, "tg_params_set", name, src, n, &v);
     if (s) return s;
     if (ps->source)
         return tg_context_note(ps->cx, TG_ERR_STATE,
@@ -307,7 +320,7 @@ tg_status tg_params_set(tg_params *ps, const char *name, const tg_real *src, siz
 tg_status tg_params_get_gradient(tg_params *ps, const char *name, tg_real *dst, size_t n)
 {
     param_view *v = NULL;
-    const tg_status s = reach(ps, "tg_params_get_gradient", name, n, &v);
+    const tg_status s = reach(ps, "tg_params_get_gradient", name, dst, n, &v);
     if (s) return s;
     if (!ps->gradient)
         return tg_context_note(ps->cx, TG_ERR_STATE,
@@ -324,7 +337,10 @@ static bool has_prefix(const char *name, const char *prefix)
 
 tg_status tg_params_set_flags(tg_params *ps, const char *prefix, const tg_parameter_flags *flags)
 {
+    if (!ps) return TG_ERR_ARGUMENT;
     if (ps->cx->status) return ps->cx->status;
+    const tg_status missing = MISSING(ps->cx, ARG(prefix), ARG(flags));
+    if (missing) return missing;
     tg_parameter_flags settled = *flags;
     if (settled.rate_scale == 0)
         settled.rate_scale = 1;
@@ -353,7 +369,23 @@ tg_status tg_params_set_flags(tg_params *ps, const char *prefix, const tg_parame
 
 void tg_params_zero_gradients(tg_params *ps)
 {
-    if (ps->gradient) memset(ps->gradient, 0, ps->flat * sizeof *ps->gradient);
+    if (ps && ps->gradient) memset(ps->gradient, 0, ps->flat * sizeof *ps->gradient);
+}
+
+bool tg__params_ready(tg_params *ps, tg_tape *t, const char *who, const char *what)
+{
+    if (!tg__tape_ready(t, who)) return false;
+    if (!ps)
+        tg_context_fail(t->cx, TG_ERR_STATE,
+                        "%s: this %s could not be made (its context was in error then), or is NULL", who,
+                        what);
+    else if (ps->cx != t->cx)
+        tg_context_fail(t->cx, TG_ERR_STATE,
+                        "%s: %s and tape belong to different contexts: see tg_params_share", who, what);
+    else if (tg__params_freeze(ps) && ps->source && t->mode == TG_TRAIN)
+        tg_context_fail(t->cx, TG_ERR_STATE,
+                        "%s: the parameters are shared, and read only: begin the tape with TG_EVAL", who);
+    return t->cx->status == TG_OK;
 }
 
 /* ---- a parameter of one's own ---- */
@@ -366,12 +398,15 @@ struct tg_parameter {
 tg_parameter *tg_parameter_new(tg_params *ps, const char *name, int rank, const int dim[], tg_init init)
 {
     static tg_parameter nil = { 0 };
-    const int columns = rank > 0 && rank <= TG_MAX_RANK ? dim[rank - 1] : 1;
+    ps = tg__params_or_nil(ps);
+    if (ps->cx->status || !NAMED(ps->cx, name)) return &nil;
     if (rank < 0 || rank > TG_MAX_RANK) {
         tg_context_fail(ps->cx, TG_ERR_ARGUMENT, "tg_parameter_new: '%s': rank %d is outside 0..%d", name,
                         rank, TG_MAX_RANK);
         return &nil;
     }
+    if (rank && !GIVEN(ps->cx, ARG(dim))) return &nil;
+    const int columns = rank ? dim[rank - 1] : 1;
     const params_mark before = tg__params_mark(ps);
     tg_tensor *x = tg__params_declare(ps, NULL, rank, dim, 1, &(param_view_spec){ name, 0, columns, init });
     tg_parameter *p = tg__arena_zeroed(&ps->memory, sizeof *p);
@@ -382,10 +417,5 @@ tg_parameter *tg_parameter_new(tg_params *ps, const char *name, int rank, const 
 
 tg_tensor *tg_parameter_tensor(tg_parameter *p, tg_tape *t)
 {
-    if (!tg__tape_ready(t, "tg_parameter_tensor")) return &t->cx->nil;
-    if (!p || !p->ps)
-        return tg__tape_fail(t, TG_ERR_STATE,
-                             "tg_parameter_tensor: this parameter was made while its context was in error");
-    if (!tg__params_freeze(p->ps)) return &t->cx->nil;
-    return p->x;
+    return tg__params_ready(p ? p->ps : NULL, t, "tg_parameter_tensor", "parameter") ? p->x : tg__tape_nil(t);
 }

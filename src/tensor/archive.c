@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/context.h"
+#include "core/check.h"
 #include "core/utf8.h"
 
 static const struct {
@@ -38,7 +38,7 @@ archive_text tg__archive_describe(tg_type type, bool array, int rank, const int 
 
 tg_archive *tg_archive_new(tg_context *cx)
 {
-    tg_archive *a = tg__allocate(cx, sizeof *a);
+    tg_archive *a = cx ? tg__allocate(cx, sizeof *a) : NULL;
     if (a) a->cx = cx;
     return a;
 }
@@ -216,6 +216,10 @@ static bool array_bytes(tg_archive *a, const char *path, tg_type type, int rank,
                                   rank, ARCHIVE_RANK));
         return false;
     }
+    if (rank && !dim) {
+        missing(a, path, "dim");
+        return false;
+    }
     size_t n = tg__archive_element(type);
     for (int i = 0; i < rank; i++)
         if (dim[i] < 0) {
@@ -270,10 +274,14 @@ tg_status tg_archive_status(const tg_archive *a) { return a ? a->status : TG_ERR
 
 static const char *source_of(const tg_archive *a) { return a->source ? a->source : "archive"; }
 
-/* The entry, if it is there and of this kind. */
-static tg_status look_up(const tg_archive *a, const char *path, tg_type type, bool array, const tg_entry **e)
+/* The entry, if it is there and of this kind; value: where the caller wants what is in it. */
+static tg_status look_up(const tg_archive *a, const char *path, tg_type type, bool array, const void *value,
+                         const tg_entry **e)
 {
-    if (!a || !path) return TG_ERR_ARGUMENT;
+    if (!a) return TG_ERR_ARGUMENT;
+    if (!path || !value)
+        return tg_context_note(a->cx, TG_ERR_ARGUMENT, "%s: %s is NULL", source_of(a),
+                               path ? "the place of the result" : "path");
     *e = tg__archive_find(a, path);
     if (!*e) return tg_context_note(a->cx, TG_ERR_ABSENT, "%s: there is no '%.200s'", source_of(a), path);
     if ((*e)->type == type && (*e)->array == array) return TG_OK;
@@ -290,7 +298,7 @@ bool tg_archive_has(const tg_archive *a, const char *path) { return tg__archive_
 tg_status tg_archive_get_integer(const tg_archive *a, const char *path, int64_t *value)
 {
     const tg_entry *e;
-    const tg_status s = look_up(a, path, TG_INT64, false, &e);
+    const tg_status s = look_up(a, path, TG_INT64, false, value, &e);
     if (!s) memcpy(value, e->data, sizeof *value);
     return s;
 }
@@ -298,7 +306,7 @@ tg_status tg_archive_get_integer(const tg_archive *a, const char *path, int64_t 
 tg_status tg_archive_get_number(const tg_archive *a, const char *path, double *value)
 {
     const tg_entry *e;
-    const tg_status s = look_up(a, path, TG_FLOAT64, false, &e);
+    const tg_status s = look_up(a, path, TG_FLOAT64, false, value, &e);
     if (!s) memcpy(value, e->data, sizeof *value);
     return s;
 }
@@ -306,7 +314,7 @@ tg_status tg_archive_get_number(const tg_archive *a, const char *path, double *v
 tg_status tg_archive_get_text(const tg_archive *a, const char *path, const char **value)
 {
     const tg_entry *e;
-    const tg_status s = look_up(a, path, TG_TEXT, false, &e);
+    const tg_status s = look_up(a, path, TG_TEXT, false, value, &e);
     if (!s) *value = e->data;
     return s;
 }
@@ -315,16 +323,18 @@ tg_status tg_archive_get_array(const tg_archive *a, const char *path, tg_type ty
                                void *data)
 {
     const tg_entry *e;
-    const tg_status s = look_up(a, path, type, true, &e);
+    const tg_status s = look_up(a, path, type, true, a, &e);
     if (s) return s;
-    bool same = rank == e->rank && type != TG_TEXT;
+    bool same = rank == e->rank && type != TG_TEXT && (dim || !rank);
     for (int i = 0; same && i < rank; i++) same = dim[i] == e->dim[i];
     if (!same)
         return tg_context_note(a->cx, TG_ERR_SHAPE, "%s: '%s' is %s, not %s", source_of(a), path,
                                tg__archive_describe(type, true, e->rank, e->dim).s,
-                               tg__archive_describe(type, true, rank, dim).s);
+                               tg__archive_describe(type, true, dim ? rank : 0, dim).s);
     size_t bytes = tg__archive_element(type);
     for (int i = 0; i < rank; i++) bytes *= (size_t)dim[i];
+    if (bytes && !data)
+        return tg_context_note(a->cx, TG_ERR_ARGUMENT, "%s: the place of the result is NULL", source_of(a));
     if (bytes) memcpy(data, e->data, bytes);
     return TG_OK;
 }
@@ -332,7 +342,7 @@ tg_status tg_archive_get_array(const tg_archive *a, const char *path, tg_type ty
 tg_status tg_archive_get_texts(const tg_archive *a, const char *path, int *n, const char *const **text)
 {
     const tg_entry *e;
-    const tg_status s = look_up(a, path, TG_TEXT, true, &e);
+    const tg_status s = look_up(a, path, TG_TEXT, true, n && text ? text : NULL, &e);
     if (s) return s;
     *n = e->dim[0];
     *text = e->data;
@@ -345,5 +355,5 @@ int tg_archive_count(const tg_archive *a) { return a ? a->count : 0; }
 
 void tg_archive_entry(const tg_archive *a, int i, tg_entry *entry)
 {
-    *entry = a && i >= 0 && i < a->count ? a->entry[i].entry : (tg_entry){ .path = "" };
+    if (entry) *entry = a && i >= 0 && i < a->count ? a->entry[i].entry : (tg_entry){ .path = "" };
 }

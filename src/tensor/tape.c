@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "core/team.h"
 
 const char *const tg__tape_op_name[TAPE_OP_COUNT] = {
@@ -16,7 +17,7 @@ const char *const tg__tape_op_name[TAPE_OP_COUNT] = {
 };
 _Static_assert(TAPE_OP_COUNT <= 64, "tg_tape.seen has a bit for each op");
 
-static tg_tape nil_tape = { .cx = &tg__context_nil };
+static tg_tape nil_tape = { .cx = &tg__context_nil, .mode = TG_EVAL };
 
 static void tape_free(void *object) { tg__arena_free(&((tg_tape *)object)->memory); }
 
@@ -31,18 +32,33 @@ static tg_tape *erring_tape(tg_context *cx)
     return t;
 }
 
+static tg_tape *or_nil(tg_tape *t) { return t ? t : &nil_tape; }
+
 tg_tape *tg_tape_new(tg_context *cx)
 {
+    if (!cx) return &nil_tape;
     tg_tape *t = tg__arena_zeroed(&cx->own, sizeof *t);
     if (!t || !tg__context_on_free(cx, tape_free, t)) return erring_tape(cx);
     t->cx = cx;
     tg__arena_init(&t->memory, cx);
+    t->next = cx->tapes;
+    cx->tapes = t;
     return t;
 }
 
 void tg_tape_begin(tg_tape *t, tg_mode mode)
 {
-    if (!t->memory.cx) return;
+    t = or_nil(t);
+    if (!t->memory.cx) {
+        tg_context_fail(t->cx, TG_ERR_STATE,
+                        "tg_tape_begin: this tape was made while its context was in error");
+        return;
+    }
+    if (mode != TG_TRAIN && mode != TG_EVAL) {
+        tg_context_fail(t->cx, TG_ERR_ARGUMENT, "tg_tape_begin: mode is %d, must be TG_TRAIN or TG_EVAL",
+                        (int)mode);
+        return;
+    }
     tg__arena_reset(&t->memory);
     t->mode = mode;
     t->begun = true;
@@ -52,21 +68,51 @@ void tg_tape_begin(tg_tape *t, tg_mode mode)
     t->draws = (uint64_t)t->cx->passes << TAPE_DRAW_BITS;
 }
 
-tg_context *tg_tape_context(const tg_tape *t) { return t->cx; }
-tg_mode tg_tape_mode(const tg_tape *t) { return t->mode; }
-int tg_tape_length(const tg_tape *t) { return t->length; }
-size_t tg_tape_bytes(const tg_tape *t) { return t->memory.peak; }
+tg_context *tg_tape_context(const tg_tape *t) { return t ? t->cx : &tg__context_nil; }
+tg_mode tg_tape_mode(const tg_tape *t) { return t ? t->mode : TG_EVAL; }
+int tg_tape_length(const tg_tape *t) { return t ? t->length : 0; }
+size_t tg_tape_bytes(const tg_tape *t) { return t ? t->memory.peak : 0; }
 
 uint64_t tg__tape_draw(tg_tape *t) { return t->draws++; }
 void *tg__tape_take(tg_tape *t, size_t bytes) { return tg__arena_take(&t->memory, bytes); }
 
+tg_tensor *tg__tape_nil(const tg_tape *t) { return t ? &t->cx->nil : &tg__context_nil.nil; }
+
 bool tg__tape_ready(tg_tape *t, const char *op)
 {
-    if (t->cx->status) return false;
+    if (!t || t->cx->status) return false;
     if (t->begun && !t->consumed) return true;
     tg_context_fail(t->cx, TG_ERR_STATE, "%s: %s", op,
-                    t->consumed ? "backward has consumed the tape: begin it anew"
-                                : "the tape has not begun: call tg_tape_begin first");
+                    t->consumed     ? "backward has consumed the tape: begin it anew"
+                    : !t->memory.cx ? "this tape was made while its context was in error"
+                                    : "the tape has not begun: call tg_tape_begin first");
+    return false;
+}
+
+/* A tensor that another tape made, and that waits for a gradient there. */
+static bool is_foreign(const tg_tape *t, const tg_tensor *x)
+{
+    if (!x->grad || t->mode != TG_TRAIN || tg__arena_holds(&t->memory, x)) return false;
+    for (const tg_tape *other = t->cx->tapes; other; other = other->next)
+        if (other != t && tg__arena_holds(&other->memory, x)) return true;
+    return false;
+}
+
+const char *tg__tape_objection(const tg_tape *t, const tg_tensor *x)
+{
+    if (!x) return "is NULL";
+    if (x->cx && x == &x->cx->nil) return "is the harmless tensor of a call that failed";
+    if (x->cx != t->cx) return "belongs to another context";
+    if (is_foreign(t, x)) return "belongs to another tape, where its gradient would not arrive";
+    return NULL;
+}
+
+bool tg__tape_takes(tg_tape *t, const char *op, const char *what, const tg_tensor *x)
+{
+    if (!tg__tape_ready(t, op)) return false;
+    const char *objection = tg__tape_objection(t, x);
+    if (!objection) return true;
+    tg_context_fail(t->cx, x ? TG_ERR_STATE : TG_ERR_ARGUMENT, "%s: %s %s", op, what, objection);
     return false;
 }
 
@@ -227,6 +273,7 @@ static tg_status replay(tg_tape *t, int n_roots, tg_tensor *const root[])
 
 static tg_status may_go_backward(const tg_tape *t)
 {
+    if (!t) return TG_ERR_ARGUMENT;
     if (t->cx->status) return t->cx->status;
     if (!t->begun) return tg_context_note(t->cx, TG_ERR_STATE, "tg_tape_backward: the tape has not begun");
     if (t->consumed)
@@ -240,9 +287,13 @@ tg_status tg_tape_backward(tg_tape *t, tg_tensor *loss)
 {
     const tg_status s = may_go_backward(t);
     if (s) return s;
-    if (!loss || tg__size(loss) != 1)
+    const char *objection = tg__tape_objection(t, loss);
+    if (objection)
+        return tg_context_note(t->cx, loss ? TG_ERR_STATE : TG_ERR_ARGUMENT, "tg_tape_backward: loss %s",
+                               objection);
+    if (tg__size(loss) != 1)
         return tg_context_note(t->cx, TG_ERR_SHAPE, "tg_tape_backward: the loss must be one number, it is %s",
-                               loss ? tg__shape(loss).s : "NULL");
+                               tg__shape(loss).s);
     if (!isfinite(*loss->data))
         return tg_context_note(t->cx, TG_ERR_NUMBER, "tg_tape_backward: the loss is %g", (double)*loss->data);
     if (!loss->grad)
@@ -271,10 +322,21 @@ tg_status tg_tape_backward_from(tg_tape *t, int n, tg_tensor *const y[], const t
 {
     const tg_status s = may_go_backward(t);
     if (s) return s;
-    for (int k = 0; k < n; k++)
+    if (n < 0) return tg_context_note(t->cx, TG_ERR_ARGUMENT, "tg_tape_backward_from: n is %d", n);
+    const tg_status missing = n ? MISSING(t->cx, ARG(y), ARG(dy)) : TG_OK;
+    if (missing) return missing;
+    for (int k = 0; k < n; k++) {
+        const char *objection = tg__tape_objection(t, y[k]);
+        if (objection)
+            return tg_context_note(t->cx, y[k] ? TG_ERR_STATE : TG_ERR_ARGUMENT,
+                                   "tg_tape_backward_from: tensor %d of y %s", k, objection);
+        if (!dy[k])
+            return tg_context_note(t->cx, TG_ERR_ARGUMENT, "tg_tape_backward_from: array %d of dy is NULL",
+                                   k);
         if (!y[k]->grad)
             return tg_context_note(t->cx, TG_ERR_STATE, "tg_tape_backward_from: tensor %d %s has no gradient",
                                    k, tg__shape(y[k]).s);
+    }
     const tg_status before = t->cx->config.check_finite ? check_before(t) : TG_OK;
     if (before) return before;
     for (int k = 0; k < n; k++) {

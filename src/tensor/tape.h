@@ -37,6 +37,7 @@ typedef struct tape_node {
 
 struct tg_tape {
     tg_context *cx;
+    tg_tape *next; /* of the context's */
     arena memory;
     tg_mode mode;
     bool begun, consumed;
@@ -48,8 +49,17 @@ struct tg_tape {
     uint64_t seen;  /* bit k: op kind k was recorded since the tape was made */
 };
 
-/* True if an op may go ahead. False: the context is, or now is, in error; return &t->cx->nil. */
+/* The harmless tensor of a tape, which may be NULL. */
+tg_tensor *tg__tape_nil(const tg_tape *t);
+
+/* True if an op may go ahead. False: the context is, or now is, in error; return tg__tape_nil(t). */
 bool tg__tape_ready(tg_tape *t, const char *op);
+
+/* True if an op on t may go ahead and x may be its argument `what`: x is there, of this context, no harmless tensor, and
+ * (because its gradient would be lost) of no other tape. */
+bool tg__tape_takes(tg_tape *t, const char *op, const char *what, const tg_tensor *x);
+/* Why x cannot be an argument, or NULL. */
+const char *tg__tape_objection(const tg_tape *t, const tg_tensor *x);
 
 /* A tensor on the tape. Its data are NOT set; its gradient, if `gradient` and training, is zero.
  * NULL: the context is in error. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "tensor/tape.h"
 
 /* Elements of (rank, dim); 0 if that is no shape we can hold. */
@@ -21,6 +22,10 @@ static bool describe_bad_shape(tg_context *cx, const char *who, int rank, const 
         tg_context_fail(cx, TG_ERR_ARGUMENT, "%s: rank %d is outside 0..%d", who, rank, TG_MAX_RANK);
         return true;
     }
+    if (rank && !dim) {
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "%s: dim is NULL", who);
+        return true;
+    }
     for (int i = 0; i < rank; i++)
         if (dim[i] < 1) {
             tg_context_fail(cx, TG_ERR_ARGUMENT, "%s: dimension %d is %d, must be at least 1", who, i,
@@ -34,6 +39,7 @@ static bool describe_bad_shape(tg_context *cx, const char *who, int rank, const 
 
 tg_tensor *tg_tensor_new(tg_context *cx, int rank, const int dim[])
 {
+    if (!cx) return &tg__context_nil.nil;
     if (cx->status || describe_bad_shape(cx, "tg_tensor_new", rank, dim)) return &cx->nil;
     tg_tensor *x = tg__arena_take(&cx->own, sizeof *x);
     if (!x) return &cx->nil;
@@ -43,11 +49,19 @@ tg_tensor *tg_tensor_new(tg_context *cx, int rank, const int dim[])
     return x->data ? x : &cx->nil;
 }
 
-size_t tg_tensor_size(const tg_tensor *x) { return tg__size(x); }
+size_t tg_tensor_size(const tg_tensor *x) { return x ? tg__size(x) : 0; }
+
+/* Can its values be set? A harmless tensor's cannot. */
+static bool is_own(const tg_tensor *x, const char *who, const char *what)
+{
+    if (x != &x->cx->nil) return true;
+    tg_context_fail(x->cx, TG_ERR_STATE, "%s: %s is the harmless tensor of a call that failed", who, what);
+    return false;
+}
 
 void tg_tensor_set(tg_tensor *x, const tg_real *src, size_t n)
 {
-    if (x->cx->status || x == &x->cx->nil) return;
+    if (!x || x->cx->status || !is_own(x, "tg_tensor_set", "x") || !GIVEN(x->cx, ARG(src))) return;
     if (n != tg__size(x)) {
         tg_context_fail(x->cx, TG_ERR_SHAPE, "tg_tensor_set: %zu numbers for a tensor %s of %zu", n,
                         tg__shape(x).s, tg__size(x));
@@ -58,7 +72,11 @@ void tg_tensor_set(tg_tensor *x, const tg_real *src, size_t n)
 
 void tg_tensor_copy(tg_tensor *dst, const tg_tensor *src)
 {
-    if (dst->cx->status || dst == &dst->cx->nil) return;
+    if (!dst) {
+        if (src) GIVEN(src->cx, ARG(dst));
+        return;
+    }
+    if (dst->cx->status || !is_own(dst, "tg_tensor_copy", "dst") || !GIVEN(dst->cx, ARG(src))) return;
     if (src->cx->status || !tg__same_shape(dst, src)) {
         tg_context_fail(dst->cx, TG_ERR_SHAPE, "tg_tensor_copy: from %s to %s", tg__shape(src).s,
                         tg__shape(dst).s);
@@ -126,25 +144,29 @@ tg_tensor *tg__tape_view(tg_tape *t, tg_tensor *x, size_t offset, int rank, cons
     return y;
 }
 
-tg_tensor *tg_input(tg_tape *t, int rank, const int dim[], const tg_real *src)
+static tg_tensor *input(tg_tape *t, const char *who, int rank, const int dim[], const tg_real *src)
 {
-    if (!tg__tape_ready(t, "tg_input")) return &t->cx->nil;
-    if (!src) return tg__tape_fail(t, TG_ERR_ARGUMENT, "tg_input: the array is NULL");
-    if (describe_bad_shape(t->cx, "tg_input", rank, dim)) return &t->cx->nil;
+    if (!tg__tape_ready(t, who)) return tg__tape_nil(t);
+    if (!src) return tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: src is NULL", who);
+    if (describe_bad_shape(t->cx, who, rank, dim)) return &t->cx->nil;
     tg_tensor *x = tg__tape_tensor(t, rank, dim, true);
     if (!x) return &t->cx->nil;
     const size_t n = tg__size(x), bad = tg__first_nonfinite(src, n);
     if (bad < n)
-        return tg__tape_fail(t, TG_ERR_NUMBER, "tg_input: element %zu of %zu is %g", bad, n,
-                             (double)src[bad]);
+        return tg__tape_fail(t, TG_ERR_NUMBER, "%s: element %zu of %zu is %g", who, bad, n, (double)src[bad]);
     memcpy(x->data, src, n * sizeof *src);
     return x;
 }
 
+tg_tensor *tg_input(tg_tape *t, int rank, const int dim[], const tg_real *src)
+{
+    return input(t, "tg_input", rank, dim, src);
+}
+
 tg_tensor *tg_input_batch_first(tg_tape *t, int B, int T, int D, const tg_real *src)
 {
-    tg_tensor *x = tg_input(t, 3, (int[]){ B, T, D }, src);
-    if (t->cx->status) return x;
+    tg_tensor *x = input(t, "tg_input_batch_first", 3, (int[]){ B, T, D }, src);
+    if (x->cx->status) return x;
     for (int b = 0; b < B; b++)
         for (int k = 0; k < T; k++)
             memcpy(x->data + ((size_t)k * B + b) * D, src + ((size_t)b * T + k) * D, (size_t)D * sizeof *src);

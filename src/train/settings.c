@@ -37,6 +37,7 @@ tg_status tg__training_check(const tg_training *g)
         { plateau && !g->validate, "the schedule TG_PLATEAU needs validate: it goes by the validation loss" },
         { g->n_states < 0, "n_states must not be negative" },
         { g->n_states && !g->states, "n_states is given, but no states" },
+        { g->states && !g->states[0].h, "states are given, but the first one has no h" },
         { g->resume && g->force, "resume and force contradict each other: go on, or begin anew" },
         { g->resume && !g->directory, "resume needs the directory of the run" },
         { g->directory && !*g->directory, "the directory's name is empty" },
