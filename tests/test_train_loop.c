@@ -116,8 +116,9 @@ START_TEST(rate_follows_the_schedule_and_is_put_back)
     row rows[32];
     ck_assert_int_eq(read_rows(d, rows, 32), 21);
     for (int i = 0; i < 21; i++) {
-        const double lr = (double)tg_schedule_rate(&whole, i);
-        ck_assert_double_eq_tol(rows[i].value[LR], lr, 1e-8 * lr);
+        const tg_real lr =
+            tg_schedule_rate(&whole, i); /* in the log as the shortest text that reads back to it */
+        ck_assert_double_eq((double)(tg_real)rows[i].value[LR], (double)lr);
     }
     ck_assert_double_lt(rows[20].value[LR], 0.002);
     ck_assert_double_eq_tol((double)tg_optimizer_rate(n->optimizer), 0.01, 1e-9);
