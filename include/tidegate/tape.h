@@ -3,7 +3,8 @@
  * Ops compute at once and append themselves, so the recorded order is already topological and
  * backward is one loop from the end. Tensors made by ops live on the tape until the next
  * tg_tape_begin(), which forgets them all and keeps the memory: in the steady state a training
- * step allocates nothing. A tensor kept past tg_tape_begin() is stale; a build with
+ * step allocates nothing. While training, an op refuses a tensor whose gradient belongs to another tape: it would not
+ * arrive there; tg_detach() it on its own tape first. A tensor kept past tg_tape_begin() is stale; a build with
  * -Ddebug_arena=true lets the address sanitizer catch it.                                     */
 #ifndef TIDEGATE_TAPE_H
 #define TIDEGATE_TAPE_H

@@ -86,16 +86,17 @@ static bool has_place(const tg_params *ps, const char *name)
     }
     for (int i = 0; i < ps->views; i++) {
         const char *there = ps->view[i].name;
+        if (!tg__archive_clash(name, there)) continue;
         if (!strcmp(name, there))
             tg_context_fail(ps->cx, TG_ERR_EXISTS, "there is a parameter '%s' already", name);
-        else if (tg__archive_lies_below(name, there) || tg__archive_lies_below(there, name))
-            tg_context_fail(ps->cx, TG_ERR_EXISTS,
-                            "the parameters '%s' and '%s' cannot be saved beside each other: the name of one "
-                            "is where the "
-                            "other one lies",
-                            there, name);
+        else
+            tg_context_fail(
+                ps->cx, TG_ERR_EXISTS,
+                "the parameters '%s' and '%s' cannot be saved: one name is where the other one lies", there,
+                name);
+        return false;
     }
-    return !ps->cx->status;
+    return true;
 }
 
 static bool grow_views(tg_params *ps, int more)

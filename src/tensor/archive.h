@@ -2,8 +2,6 @@
 #ifndef TENSOR_ARCHIVE_H
 #define TENSOR_ARCHIVE_H
 
-#include <string.h>
-
 #include <tidegate/archive.h>
 
 /* What an archive may hold is what a file may hold: the reader of files has the same limits. */
@@ -31,11 +29,12 @@ struct tg_archive {
 
 /* Why a path cannot be one, or NULL. `before`: how many more names will stand before it. */
 const char *tg__archive_bad_path(const char *path, int before);
-/* Is `path` below `group`? An array and what is below it cannot both be. */
-static inline bool tg__archive_lies_below(const char *path, const char *group)
+/* Are two paths of arrays equal, or does one lie below the other? An array and what is below it cannot both be. */
+static inline bool tg__archive_clash(const char *a, const char *b)
 {
-    const size_t n = strlen(group);
-    return !strncmp(path, group, n) && path[n] == '/';
+    size_t n = 0;
+    while (a[n] && a[n] == b[n]) n++;
+    return (!a[n] && (!b[n] || b[n] == '/')) || (!b[n] && a[n] == '/');
 }
 
 /* Bytes of one element; 0 for TG_TEXT. */
