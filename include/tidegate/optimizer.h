@@ -72,27 +72,35 @@ typedef enum tg_schedule_kind {
     TG_EXPONENTIAL,  /* lr gamma^(s / period) */
     TG_COSINE,       /* min + (lr - min) (1 + cos(pi s / period)) / 2; min after the period */
     TG_INVERSE_SQRT, /* lr sqrt(warmup) / sqrt(s), s > warmup (warmup at least 1) */
-    TG_PLATEAU       /* lr gamma^k: k times no validation loss below best (1 - 1e-4) for `patience` */
-} tg_schedule_kind;  /*         validations; never below min */
+    TG_PLATEAU       /* lr gamma^k, never below min: k is how many times more than `patience` validations in
+                      * a row were not below best (1 - 1e-4), counted as PyTorch's ReduceLROnPlateau does */
+} tg_schedule_kind;
 
+/* tg_train() fills in an lr of 0 and a period of 0. In a direct call of tg_schedule_rate() an lr of 0 is 0,
+ * and a schedule with a period of 0 stays at lr. */
 typedef struct tg_schedule {
     tg_schedule_kind kind;
     tg_real lr;     /* the base; 0: the optimizer's rate when training starts */
     int64_t warmup; /* steps of linear rise, (s+1) / warmup; then the kind takes over and counts s
-                                * from the end of the warm-up (INVERSE_SQRT alone from the start) */
-    int64_t period; /* steps; 0: for STEP and EXPONENTIAL an epoch, for COSINE the whole run */
+                     * from the end of the warm-up (INVERSE_SQRT alone from the start) */
+    int64_t period; /* steps; 0: for STEP and EXPONENTIAL an epoch, for COSINE the rest of the run */
     tg_real gamma;  /* 0.1 for PLATEAU and STEP, 0.5 per period for EXPONENTIAL */
     tg_real min;    /* 0 */
-    int patience;   /* PLATEAU: validations without improvement before a drop; 10 */
+    int patience;   /* PLATEAU: validations in a row without improvement that do not lower the rate yet;
+                     * 0: 2; -1: none, the first one lowers it */
 
-    /* PLATEAU's memory; the driver saves it */
-    double best; /* lowest validation loss, once one was seen */
+    /* Memory that tg_train() keeps and saves; all 0 at first. */
+    double best; /* PLATEAU: lowest validation loss, once one was seen */
     int bad, drops;
     bool seen;
+    /* A run that went on after `from` steps with another period: `done` periods had passed by then, and from
+     * then on they pass at `pace` a step (0: 1 / period). Of COSINE, one period is the whole decay. */
+    int64_t from;
+    double done, pace;
 } tg_schedule;
 
-TG_API tg_real tg_schedule_rate(const tg_schedule *s, int64_t step);
-TG_API void tg_schedule_validated(tg_schedule *s, double valid_loss);
+TG_API tg_real tg_schedule_rate(const tg_schedule *s, int64_t step);  /* a negative step is taken for 0 */
+TG_API void tg_schedule_validated(tg_schedule *s, double valid_loss); /* for PLATEAU; others ignore it */
 TG_API const char *tg_schedule_name(tg_schedule_kind kind);
 /* TG_CONSTANT ... by name; false: no such name. */
 TG_API bool tg_schedule_kind_named(const char *name, tg_schedule_kind *kind);

@@ -66,6 +66,20 @@ static inline tg_real tg__sqrt(tg_real x)
 /* Are these settings of a schedule? If not, the message says which is wrong, and is. */
 tg_status tg__schedule_check(tg_context *cx, const char *who, const tg_schedule *s);
 
+/* ---- for the training driver: schedule.c ---- */
+
+enum { TG__PLATEAU_PATIENCE = 2 }; /* if none is given */
+
+/* Takes over what the driver's memory of a schedule is; the settings of `s` stay. */
+void tg__schedule_recall(tg_schedule *s, const tg_schedule *memory);
+bool tg__schedule_is_periodic(const tg_schedule *s);           /* STEP, EXPONENTIAL, COSINE */
+bool tg__schedule_has_ended(const tg_schedule *s, int64_t at); /* a cosine that is at its minimum for good */
+/* Lets `s`, the settings of a run that goes on after `at` steps, follow on from `old`, its schedule so far:
+ * takes over the memory and, where the period or the warm-up is another one, goes on from the periods that
+ * have passed; a cosine then reaches its minimum at step `end`. Another kind begins anew, and so does a
+ * cosine that has ended if it is given another rate. True: the pace has changed. */
+bool tg__schedule_follow(tg_schedule *s, const tg_schedule *old, int64_t at, int64_t end);
+
 /* ---- for checkpoints ---- */
 
 int tg__optimizer_moments(const tg_optimizer *o); /* how many flat blocks of moments */

@@ -2,7 +2,8 @@
  *
  * During the warm-up the rate rises linearly, (s+1) / warmup of the base; the kind then counts its steps
  * from the end of the warm-up. The inverse square root alone counts from 0, so that it joins the rise at
- * its top: lr sqrt(warmup) / sqrt(s), as in fairseq. */
+ * its top: lr sqrt(warmup) / sqrt(s), as in fairseq. A run that goes on with another period keeps the
+ * periods that have passed and counts on from there, so that the rate does not jump. */
 #include <math.h>
 #include <string.h>
 
@@ -14,53 +15,63 @@ static double gamma_of(const tg_schedule *s, double standard)
 }
 static double min_of(const tg_schedule *s) { return (double)tg__setting(s->min, 0); }
 
-/* Each: the rate `steps` steps after the warm-up. A period of 0 that nobody filled in leaves the base. */
+static int64_t warmup_of(const tg_schedule *s) { return s->warmup > 0 ? s->warmup : 0; }
 
-static double constant(const tg_schedule *s, double lr, int64_t steps)
+/* How many periods have passed after the warm-up. Of the cosine 1 is the end. */
+static double periods(const tg_schedule *s, int64_t at)
 {
-    (void)s, (void)steps;
+    const int64_t warmup = warmup_of(s), start = s->from > warmup ? s->from : warmup;
+    const double steps = at > start ? (double)(at - start) : 0;
+    if (s->pace > 0) return s->done + steps * s->pace;
+    return s->period > 0 ? s->done + steps / (double)s->period : 0;
+}
+
+/* Each: the rate at step `at`, but for the warm-up. A period of 0 that nobody filled in leaves the base. */
+
+static double constant(const tg_schedule *s, double lr, int64_t at)
+{
+    (void)s, (void)at;
     return lr;
 }
 
-static double step(const tg_schedule *s, double lr, int64_t steps)
+static double step(const tg_schedule *s, double lr, int64_t at)
 {
-    return s->period > 0 ? lr * pow(gamma_of(s, 0.1), (double)(steps / s->period)) : lr;
+    return lr * pow(gamma_of(s, 0.1), floor(periods(s, at)));
 }
 
-static double exponential(const tg_schedule *s, double lr, int64_t steps)
+static double exponential(const tg_schedule *s, double lr, int64_t at)
 {
-    return s->period > 0 ? lr * pow(gamma_of(s, 0.5), (double)steps / (double)s->period) : lr;
+    return lr * pow(gamma_of(s, 0.5), periods(s, at));
 }
 
-static double cosine(const tg_schedule *s, double lr, int64_t steps)
+static double cosine(const tg_schedule *s, double lr, int64_t at)
 {
-    const double min = min_of(s), pi = 3.141592653589793;
-    if (s->period <= 0) return lr;
-    return steps >= s->period ? min
-                              : min + (lr - min) * (1 + cos(pi * (double)steps / (double)s->period)) / 2;
+    const double min = min_of(s), pi = 3.141592653589793, x = periods(s, at);
+    return x >= 1 ? min : min + (lr - min) * (1 + cos(pi * x)) / 2;
 }
 
-static double inverse_sqrt(const tg_schedule *s, double lr, int64_t steps)
+static double inverse_sqrt(const tg_schedule *s, double lr, int64_t at)
 {
-    const int64_t warmup = s->warmup > 1 ? s->warmup : 1, at = s->warmup > 0 ? steps + s->warmup : steps;
+    const int64_t warmup = warmup_of(s) > 1 ? warmup_of(s) : 1;
     return at > warmup ? lr * sqrt((double)warmup) / sqrt((double)at) : lr;
 }
 
-static double plateau(const tg_schedule *s, double lr, int64_t steps)
+static double plateau(const tg_schedule *s, double lr, int64_t at)
 {
     const double min = min_of(s);
-    (void)steps;
+    (void)at;
     return s->drops > 0 ? fmax(lr * pow(gamma_of(s, 0.1), s->drops), fmin(min, lr)) : lr;
 }
 
 static const struct {
     const char *name;
-    double (*rate)(const tg_schedule *s, double lr, int64_t steps);
+    double (*rate)(const tg_schedule *s, double lr, int64_t at);
+    bool periodic; /* it goes by the period */
 } kinds[] = {
     [TG_CONSTANT] = { "constant", constant },
-    [TG_STEP] = { "step", step },
-    [TG_EXPONENTIAL] = { "exponential", exponential },
-    [TG_COSINE] = { "cosine", cosine },
+    [TG_STEP] = { "step", step, true },
+    [TG_EXPONENTIAL] = { "exponential", exponential, true },
+    [TG_COSINE] = { "cosine", cosine, true },
     [TG_INVERSE_SQRT] = { "inverse_sqrt", inverse_sqrt },
     [TG_PLATEAU] = { "plateau", plateau },
 };
@@ -70,22 +81,22 @@ tg_real tg_schedule_rate(const tg_schedule *s, int64_t at)
 {
     if (!s) return 0;
     const double lr = (double)tg__setting(s->lr, 0);
-    const int64_t warmup = s->warmup > 0 ? s->warmup : 0, after = at > warmup ? at - warmup : 0;
-    const double rise = at < warmup ? (double)(at + 1) / (double)warmup : 1;
-    return (tg_real)(rise * ((unsigned)s->kind < KINDS ? kinds[s->kind].rate(s, lr, after) : lr));
+    const int64_t warmup = warmup_of(s), step = at > 0 ? at : 0;
+    const double rise = step < warmup ? (double)(step + 1) / (double)warmup : 1;
+    return (tg_real)(rise * ((unsigned)s->kind < KINDS ? kinds[s->kind].rate(s, lr, step) : lr));
 }
 
 void tg_schedule_validated(tg_schedule *s, double valid_loss)
 {
     if (!s) return;
-    const int patience = s->patience > 0 ? s->patience : 10;
+    const int patience = s->patience > 0 ? s->patience : s->patience < 0 ? 0 : TG__PLATEAU_PATIENCE;
     if (s->kind != TG_PLATEAU) return;
     const bool better = isfinite(valid_loss) && (!s->seen || valid_loss < s->best - 1e-4 * fabs(s->best));
     if (better) {
         s->best = valid_loss;
         s->seen = true;
         s->bad = 0;
-    } else if (++s->bad >= patience) {
+    } else if (++s->bad > patience) {
         s->drops++;
         s->bad = 0;
     }
@@ -99,8 +110,8 @@ tg_status tg__schedule_check(tg_context *cx, const char *who, const tg_schedule 
     } numbers[] = { { "lr", s->lr }, { "gamma", s->gamma }, { "min", s->min } };
     const struct {
         const char *name;
-        int64_t value;
-    } counts[] = { { "warmup", s->warmup }, { "period", s->period }, { "patience", s->patience } };
+        int64_t value, least;
+    } counts[] = { { "warmup", s->warmup, 0 }, { "period", s->period, 0 }, { "patience", s->patience, -1 } };
     if ((unsigned)s->kind >= KINDS)
         return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: there is no schedule of kind %d", who, (int)s->kind);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -109,10 +120,50 @@ tg_status tg__schedule_check(tg_context *cx, const char *who, const tg_schedule 
                                    "%s: the schedule's %s is %g, must be finite and not negative", who,
                                    numbers[i].name, (double)numbers[i].value);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        if (counts[i].value < 0)
-            return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: the schedule's %s is %lld, must not be negative",
-                                   who, counts[i].name, (long long)counts[i].value);
+        if (counts[i].value < counts[i].least)
+            return tg_context_note(cx, TG_ERR_ARGUMENT,
+                                   "%s: the schedule's %s is %lld, must be at least %lld", who,
+                                   counts[i].name, (long long)counts[i].value, (long long)counts[i].least);
     return TG_OK;
+}
+
+/* ---- going on with a run ---- */
+
+void tg__schedule_recall(tg_schedule *s, const tg_schedule *memory)
+{
+    s->best = memory->best;
+    s->bad = memory->bad;
+    s->drops = memory->drops;
+    s->seen = memory->seen;
+    s->from = memory->from;
+    s->done = memory->done;
+    s->pace = memory->pace;
+}
+
+bool tg__schedule_is_periodic(const tg_schedule *s)
+{
+    return (unsigned)s->kind < KINDS && kinds[s->kind].periodic;
+}
+
+bool tg__schedule_has_ended(const tg_schedule *s, int64_t at)
+{
+    return s->kind == TG_COSINE && periods(s, at) >= 1;
+}
+
+bool tg__schedule_follow(tg_schedule *s, const tg_schedule *old, int64_t at, int64_t end)
+{
+    const bool same_kind = s->kind == old->kind;
+    tg__schedule_recall(s, old);
+    if (!tg__schedule_is_periodic(s)) return false;
+    const bool restart = !same_kind || (tg__schedule_has_ended(old, at) && s->lr != old->lr);
+    if (!restart && s->period == old->period && warmup_of(s) == warmup_of(old)) return false;
+    s->done = restart ? 0 : periods(old, at);
+    s->from = at;
+    s->pace = 0;
+    if (s->kind != TG_COSINE) return true;
+    const int64_t start = at > warmup_of(s) ? at : warmup_of(s);
+    if (s->done < 1 && end > start) s->pace = (1 - s->done) / (double)(end - start);
+    return true;
 }
 
 const char *tg_schedule_name(tg_schedule_kind kind)

@@ -19,9 +19,6 @@ int64_t tg__training_total(const tg_training *training, int64_t batches);
 /* The schedule with its defaults filled in: base is the optimizer's rate when training starts. */
 tg_status tg__training_schedule(const tg_training *training, tg_real base, tg_schedule *schedule);
 
-/* What PLATEAU remembers, taken over from `memory`; the settings stay. */
-void tg__schedule_recall(tg_schedule *schedule, const tg_schedule *memory);
-
 /* ---- the run's directory: run_directory.c ---- */
 
 typedef struct run_directory {

@@ -7,6 +7,7 @@
 #include <tidegate/blas.h>
 #include <tidegate/data.h>
 
+#include "optim/optimizer.h"
 #include "train/driver.h"
 
 void tg__run_tell(training_run *r, tg_log_level level, const char *format, ...)

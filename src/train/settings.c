@@ -72,11 +72,3 @@ tg_status tg__training_schedule(const tg_training *g, tg_real base, tg_schedule 
                            "tg_train: the schedule %s has no period, and there are no epochs to take it from",
                            tg_schedule_name(kind));
 }
-
-void tg__schedule_recall(tg_schedule *schedule, const tg_schedule *memory)
-{
-    schedule->best = memory->best;
-    schedule->bad = memory->bad;
-    schedule->drops = memory->drops;
-    schedule->seen = memory->seen;
-}
