@@ -39,6 +39,9 @@ const field tg__schedule_field[] = {
     { "training/schedule/bad", FIELD_INT, offsetof(tg_schedule, bad) },
     { "training/schedule/drops", FIELD_INT, offsetof(tg_schedule, drops) },
     { "training/schedule/seen", FIELD_BOOL, offsetof(tg_schedule, seen) },
+    { "training/schedule/from", FIELD_INT64, offsetof(tg_schedule, from), .optional = true },
+    { "training/schedule/done", FIELD_DOUBLE, offsetof(tg_schedule, done), .optional = true },
+    { "training/schedule/pace", FIELD_DOUBLE, offsetof(tg_schedule, pace), .optional = true },
     { NULL },
 };
 

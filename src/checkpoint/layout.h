@@ -26,6 +26,7 @@ typedef struct field {
     const char *path;
     enum { FIELD_INT64, FIELD_INT, FIELD_BOOL, FIELD_DOUBLE, FIELD_REAL } kind;
     size_t offset;
+    bool optional; /* of a schedule that goes on with another period; absent stands for 0 */
 } field;
 
 extern const field tg__progress_field[], tg__schedule_field[]; /* up to a NULL path */
@@ -42,6 +43,9 @@ int tg__checkpoint_states(const tg_checkpoint *c);
 
 /* Checks that hold for saving and restoring: the context is not in error, what was given fits together. */
 tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who);
+
+/* What tg_checkpoint_save() would seal into the file `path`; the caller frees it. */
+tg_status tg__checkpoint_gather(const char *path, const tg_checkpoint *c, tg_archive **to);
 
 /* Is this the archive of a checkpoint, of a version that we can read? */
 tg_status tg__checkpoint_check_root(tg_context *cx, const tg_archive *a);

@@ -39,6 +39,7 @@ static tg_status get_field(const restore *r, const field *f, void *object)
 {
     const bool number = f->kind == FIELD_DOUBLE || f->kind == FIELD_REAL;
     const void *value = NULL;
+    if (f->optional && !tg_archive_has(r->a, f->path)) return TG_OK; /* r is zeroed */
     const tg_status s = get_value(r, f->path, number ? TG_FLOAT64 : TG_INT64, &value);
     void *at = (char *)object + f->offset;
     if (s) return s;

@@ -89,7 +89,8 @@ static void put_training(tg_archive *a, tg_context *cx, const tg_checkpoint *c)
         for (const field *f = tg__progress_field; f->path; f++) put_field(a, f, c->progress);
     if (c->schedule) {
         tg_archive_put_text(a, "training/schedule/kind", tg_schedule_name(c->schedule->kind));
-        for (const field *f = tg__schedule_field; f->path; f++) put_field(a, f, c->schedule);
+        for (const field *f = tg__schedule_field; f->path; f++)
+            if (!f->optional || c->schedule->from) put_field(a, f, c->schedule);
     }
     for (int i = 0; i < tg__checkpoint_states(c); i++) {
         const tg_tensor *h = c->states[i].h;
@@ -133,8 +134,9 @@ static tg_status put_also(tg_archive *a, tg_context *cx, const tg_archive *also)
     return TG_OK;
 }
 
-tg_status tg_checkpoint_save(const char *path, const tg_checkpoint *c)
+tg_status tg__checkpoint_gather(const char *path, const tg_checkpoint *c, tg_archive **to)
 {
+    *to = NULL;
     tg_status s = tg__checkpoint_check(c, "tg_checkpoint_save");
     if (s) return s;
     tg_context *cx = tg__checkpoint_context(c);
@@ -149,7 +151,18 @@ tg_status tg_checkpoint_save(const char *path, const tg_checkpoint *c)
     put_training(a, cx, c);
     s = put_also(a, cx, c->also);
     if (!s) s = tg_archive_status(a);
-    if (!s) s = tg__sealed_save(cx, a, path, c->keep_previous);
+    if (s)
+        tg_archive_free(a);
+    else
+        *to = a;
+    return s;
+}
+
+tg_status tg_checkpoint_save(const char *path, const tg_checkpoint *c)
+{
+    tg_archive *a;
+    tg_status s = tg__checkpoint_gather(path, c, &a);
+    if (!s) s = tg__sealed_save(tg__checkpoint_context(c), a, path, c->keep_previous);
     tg_archive_free(a);
     return s;
 }
