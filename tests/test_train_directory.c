@@ -238,6 +238,63 @@ START_TEST(lock_does_not_pass_to_programs_that_are_executed)
 }
 END_TEST
 
+/* ---- links, and what is no file ---- */
+
+static tg_status go_on_or_begin(const char *directory, bool resume, char *message, size_t bytes)
+{
+    net *n = net_new(&plain);
+    tg_training g = net_training(n, directory);
+    g.steps = resume ? 40 : 7, g.resume = resume;
+    const tg_status s = tg_train(&g, NULL);
+    snprintf(message, bytes, "%s", tg_context_message(n->cx));
+    net_free(n);
+    return s;
+}
+
+START_TEST(links_and_fifos_in_the_directory_are_refused)
+{
+    static const char *const names[] = { "lock", "metrics.csv", "metrics.csv.part" };
+    static const char *const words[] = { "symbolic link", "hard link", "not a regular file" };
+    for (int i = 0; i < 3; i++)
+        for (int kind = 0; kind < 3; kind++) {
+            char message[512];
+            const char *d = fresh_directory();
+            ck_assert_int_eq(go_on_or_begin(d, false, message, sizeof message), TG_OK);
+            put_file(d, "victim");
+            const file_path victim = in(d, "victim"), planted = in(d, names[i]);
+            if (i == 2) unlink(in(d, "metrics.csv").s); /* so that there is a part to write */
+            unlink(planted.s);
+            ck_assert_int_eq(kind == 0   ? symlink(victim.s, planted.s)
+                             : kind == 1 ? link(victim.s, planted.s)
+                                         : mkfifo(planted.s, 0600),
+                             0);
+            const tg_status s = go_on_or_begin(d, true, message, sizeof message); /* and does not wait */
+            ck_assert_msg(s == TG_ERR_IO && strstr(message, names[i]) && strstr(message, words[kind]) &&
+                              !strstr(message, "could not be written"),
+                          "%s, %s: %d: %s", names[i], words[kind], s, message);
+            char *text = text_of(d, "victim");
+            ck_assert_str_eq(text, "old\n");
+            free(text);
+            remove_directory(d);
+        }
+}
+END_TEST
+
+START_TEST(checkpoint_that_is_no_file_is_refused_before_anything_is_lost)
+{
+    char message[512];
+    const char *d = fresh_directory();
+    ck_assert_int_eq(go_on_or_begin(d, false, message, sizeof message), TG_OK);
+    ck_assert(exists(d, "last.h5.1"));
+    unlink(in(d, "last.h5").s);
+    ck_assert_int_eq(mkfifo(in(d, "last.h5").s, 0600), 0);
+    ck_assert_int_eq(go_on_or_begin(d, true, message, sizeof message), TG_ERR_IO);
+    ck_assert_msg(strstr(message, "not a regular file") && !strstr(message, "could not be written"), "%s",
+                  message);
+    remove_directory(d);
+}
+END_TEST
+
 /* ---- the log of a resumed run ---- */
 
 static int64_t stop_at;
@@ -344,6 +401,78 @@ START_TEST(log_of_something_else_is_refused_and_kept)
 }
 END_TEST
 
+static void put_bytes(const char *directory, const char *file, const char *data, size_t bytes)
+{
+    FILE *f = fopen(in(directory, file).s, "w");
+    ck_assert(f && fwrite(data, 1, bytes, f) == bytes && !fclose(f));
+}
+
+START_TEST(log_saved_by_a_spreadsheet_is_taken_over)
+{
+    for (int mark = 0; mark < 2; mark++)
+        for (int returns = 0; returns < 2; returns++) {
+            const char *d = fresh_directory();
+            train_and_die(d, 26);
+            char *text = text_of(d, "metrics.csv"), *saved = calloc(1, 2 * strlen(text) + 4), *to = saved;
+            if (mark) to += sprintf(to, "\xEF\xBB\xBF");
+            for (const char *from = text; *from; *to++ = *from++)
+                if (*from == '\n' && returns) *to++ = '\r';
+            put_bytes(d, "metrics.csv", saved, strlen(saved));
+            ck_assert_int_eq(go_on(d, 20, NULL, 0), TG_OK);
+            char *now = text_of(d, "metrics.csv");
+            const char *row18 = strstr(text, "\n16,");
+            ck_assert_int_eq(strncmp(now, text, (size_t)(row18 - text)),
+                             0); /* up to the checkpoint, of step 15 */
+            ck_assert(!strchr(now, '\r'));
+            ck_assert_str_eq(steps_of(d), "2 4 6 8 10 12 14 16 18 20 ");
+            free(text), free(saved), free(now);
+            remove_directory(d);
+        }
+}
+END_TEST
+
+START_TEST(log_that_a_power_cut_left_as_zeros_is_set_aside)
+{
+    static const char zeros[100];
+    const char *d = fresh_directory();
+    train_and_die(d, 26);
+    put_bytes(d, "metrics.csv", zeros, sizeof zeros);
+    net *n = net_new(&plain);
+    tg_training g = net_training(n, d);
+    g.steps = 20, g.log_every = 2, g.validate = NULL, g.resume = true;
+    ck_assert_train(&g, TG_OK, NULL);
+    ck_assert_msg(strstr(n->log, "metrics.csv.damaged") != NULL, "%s", n->log);
+    net_free(n);
+    ck_assert_str_eq(steps_of(d), "16 18 20 ");
+    struct stat is;
+    ck_assert(!stat(in(d, "metrics.csv.damaged").s, &is) && is.st_size == sizeof zeros);
+    remove_directory(d);
+}
+END_TEST
+
+START_TEST(resume_that_fails_changes_no_file)
+{
+    static const char *const files[] = { "last.h5", "last.h5.1", "metrics.csv" };
+    char *before[3];
+    const char *d = fresh_directory();
+    train_and_die(d, 36); /* the checkpoints are of steps 30 and 15, the log goes to 36 */
+    for (int i = 0; i < 3; i++) before[i] = text_of(d, files[i]);
+    net_config c = plain;
+    c.shape_error_at = 30;
+    net *n = net_new(&c);
+    tg_training g = net_training(n, d);
+    g.steps = 40, g.log_every = 2, g.checkpoint_every = 15, g.validate = NULL, g.resume = true;
+    ck_assert_train(&g, TG_ERR_SHAPE, NULL);
+    net_free(n);
+    for (int i = 0; i < 3; i++) {
+        char *after = text_of(d, files[i]);
+        ck_assert_msg(!strcmp(before[i], after), "%s", files[i]);
+        free(before[i]), free(after);
+    }
+    remove_directory(d);
+}
+END_TEST
+
 /* The last field of the row of that step. */
 static double seconds_at(const char *directory, long step)
 {
@@ -394,6 +523,10 @@ TG_TEST_MAIN("train/directory", directory_holds_the_run, run_without_validation_
              force_keeps_the_old_run_when_the_new_one_cannot_begin, missing_directory_is_made_one_level_deep,
              path_that_is_too_long_is_refused, second_trainer_is_refused_and_the_first_goes_on,
              of_two_that_race_for_a_directory_one_trains, lock_does_not_pass_to_programs_that_are_executed,
-             rows_after_the_checkpoint_are_dropped, row_that_was_cut_off_is_dropped,
-             missing_or_empty_log_is_begun_anew, log_of_something_else_is_refused_and_kept,
-             seconds_go_on_counting_over_a_resume, decimal_point_is_a_point_in_every_locale)
+             links_and_fifos_in_the_directory_are_refused,
+             checkpoint_that_is_no_file_is_refused_before_anything_is_lost,
+             log_saved_by_a_spreadsheet_is_taken_over, log_that_a_power_cut_left_as_zeros_is_set_aside,
+             resume_that_fails_changes_no_file, rows_after_the_checkpoint_are_dropped,
+             row_that_was_cut_off_is_dropped, missing_or_empty_log_is_begun_anew,
+             log_of_something_else_is_refused_and_kept, seconds_go_on_counting_over_a_resume,
+             decimal_point_is_a_point_in_every_locale)

@@ -197,6 +197,7 @@ static void schedule_unknown(tg_training *g)
 static void states_missing(tg_training *g) { g->n_states = 1, g->states = NULL; }
 static void resume_and_force(tg_training *g) { g->resume = g->force = true; }
 static void resume_from_nowhere(tg_training *g) { g->resume = true; }
+static void other_validation_of_a_new_run(tg_training *g) { g->other_validation = true; }
 static void empty_directory(tg_training *g) { g->directory = ""; }
 
 START_TEST(missing_or_contradictory_members_get_a_sentence)
@@ -228,6 +229,7 @@ START_TEST(missing_or_contradictory_members_get_a_sentence)
         { states_missing, "states" },
         { resume_and_force, "force" },
         { resume_from_nowhere, "directory" },
+        { other_validation_of_a_new_run, "other_validation" },
         { empty_directory, "directory" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -447,6 +449,39 @@ START_TEST(last_step_is_validated_once)
 }
 END_TEST
 
+START_TEST(last_step_is_in_the_log)
+{
+    static const int steps[] = { 3, 10, 25 };
+    for (int i = 0; i < 3; i++) {
+        const char *d = fresh_directory();
+        net *n = net_new(&plain);
+        tg_training g = net_training(n, d);
+        g.steps = steps[i], g.validate = NULL;
+        ck_assert_train(&g, TG_OK, NULL);
+        row rows[4];
+        const int r = read_rows(d, rows, 4);
+        ck_assert_int_eq(r, (steps[i] + 9) / 10);
+        ck_assert_int_eq((int)rows[r - 1].value[STEP], steps[i]);
+        net_free(n);
+        remove_directory(d);
+    }
+}
+END_TEST
+
+START_TEST(patience_that_leaves_plateau_nothing_to_do_is_told)
+{
+    for (int patience = 2; patience < 4; patience++) {
+        net *n = net_new(&plain);
+        tg_schedule schedule = { .kind = TG_PLATEAU };
+        tg_training g = net_training(n, NULL);
+        g.epochs = 1, g.schedule = &schedule, g.patience = patience;
+        ck_assert_train(&g, TG_OK, NULL);
+        ck_assert_int_eq(strstr(n->log, "plateau will not lower the rate") != NULL, patience < 3);
+        net_free(n);
+    }
+}
+END_TEST
+
 START_TEST(patience_ends_the_run_and_best_is_kept)
 {
     static const double valid[] = { (double)NAN, 3, 2, 2.5, (double)NAN, 2.1, 1 };
@@ -547,5 +582,6 @@ TG_TEST_MAIN("train/loop", metrics_have_a_row_every_so_many_steps_and_at_every_v
              validation_frequency_never_changes_the_parameters,
              gradient_that_is_not_finite_is_skipped_and_forgotten,
              random_streams_hang_on_the_step_of_the_run_alone, last_step_is_validated_once,
+             last_step_is_in_the_log, patience_that_leaves_plateau_nothing_to_do_is_told,
              patience_ends_the_run_and_best_is_kept, error_of_validate_stops_with_its_sentence,
              time_budget_stops_with_a_checkpoint, without_a_directory_nothing_is_written)

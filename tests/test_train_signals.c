@@ -1,4 +1,4 @@
-/* tests/test_train_signals.c -- SIGINT and SIGTERM save and return; a second one kills. */
+/* tests/test_train_signals.c -- signals save and return; a second SIGINT or SIGTERM kills. */
 #include "train_fixture.h"
 
 static const net_config plain = { .seed = 5, .batches = 7, .dropout = (tg_real)0.2, .carries = true };
@@ -39,10 +39,12 @@ static void resume_and_compare(const char *d, const char *straight)
 
 START_TEST(signal_saves_after_the_step_and_says_which)
 {
-    static const int numbers[] = { SIGINT, SIGTERM };
+    signal(SIGHUP, SIG_DFL); /* nohup ignores it */
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU };
+    static const char *const names[] = { "SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU" };
     char straight[256];
     straight_run(straight);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 5; i++) {
         const char *d = fresh_directory();
         net_config c = plain;
         c.signal_at = 20, c.signal_number = numbers[i];
@@ -54,8 +56,7 @@ START_TEST(signal_saves_after_the_step_and_says_which)
         ck_assert_int_eq(result.signal, numbers[i]);
         ck_assert_int_eq(result.progress.step, 21); /* the step is finished */
         const char *message = tg_context_message(n->cx);
-        ck_assert_msg(strstr(message, i ? "SIGTERM" : "SIGINT") && strstr(message, "after step 21") &&
-                          strstr(message, d),
+        ck_assert_msg(strstr(message, names[i]) && strstr(message, "after step 21") && strstr(message, d),
                       "%s", message);
         tg_progress saved;
         ck_assert_int_eq(
@@ -141,10 +142,13 @@ static void raise_both(int64_t step)
 
 START_TEST(second_signal_kills_at_once)
 {
-    static const int pairs[][2] = {
-        { SIGINT, SIGINT }, { SIGTERM, SIGTERM }, { SIGINT, SIGTERM }, { SIGTERM, SIGINT }
-    };
-    for (int i = 0; i < 4; i++) {
+    signal(SIGHUP, SIG_DFL); /* nohup ignores it */
+    static const int pairs[][2] = { { SIGINT, SIGINT },
+                                    { SIGTERM, SIGTERM },
+                                    { SIGINT, SIGTERM },
+                                    { SIGTERM, SIGINT },
+                                    { SIGHUP, SIGTERM } };
+    for (int i = 0; i < 5; i++) {
         const char *d = fresh_directory();
         fflush(NULL);
         const pid_t child = fork();
@@ -159,6 +163,26 @@ START_TEST(second_signal_kills_at_once)
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == pairs[i][1], "status %x", status);
         remove_directory(d);
+    }
+}
+END_TEST
+
+/* The kernel and the shell both send SIGHUP when a terminal is closed; SIGXCPU comes every second. */
+START_TEST(second_signal_that_nobody_insists_with_does_not_kill)
+{
+    signal(SIGHUP, SIG_DFL); /* nohup ignores it */
+    static const int pairs[][2] = {
+        { SIGHUP, SIGHUP }, { SIGXCPU, SIGXCPU }, { SIGUSR1, SIGUSR1 }, { SIGTERM, SIGHUP }
+    };
+    for (int i = 0; i < 4; i++) {
+        net_config c = plain;
+        first = pairs[i][0], second = pairs[i][1], c.at_step = raise_both;
+        net *n = net_new(&c);
+        tg_training g = training_of(n, NULL);
+        tg_training_result result;
+        ck_assert_train(&g, TG_ERR_INTERRUPTED, &result);
+        ck_assert_int_eq(result.signal, first);
+        net_free(n);
     }
 }
 END_TEST
@@ -187,19 +211,19 @@ static void host_handler(int number) { hosts = number; }
 
 START_TEST(handlers_of_the_host_are_put_back)
 {
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU };
     struct sigaction host = { .sa_handler = host_handler }, now;
     for (int signalled = 0; signalled < 2; signalled++) {
         net_config c = plain;
         if (signalled) c.signal_at = 20;
-        ck_assert_int_eq(sigaction(SIGINT, &host, NULL), 0);
-        ck_assert_int_eq(sigaction(SIGTERM, &host, NULL), 0);
+        for (int i = 0; i < 5; i++) ck_assert_int_eq(sigaction(numbers[i], &host, NULL), 0);
         net *n = net_new(&c);
         tg_training g = training_of(n, NULL);
         ck_assert_train(&g, signalled ? TG_ERR_INTERRUPTED : TG_OK, NULL);
-        ck_assert_int_eq(sigaction(SIGINT, NULL, &now), 0);
-        ck_assert(now.sa_handler == host_handler);
-        ck_assert_int_eq(sigaction(SIGTERM, NULL, &now), 0);
-        ck_assert(now.sa_handler == host_handler);
+        for (int i = 0; i < 5; i++) {
+            ck_assert_int_eq(sigaction(numbers[i], NULL, &now), 0);
+            ck_assert(now.sa_handler == host_handler);
+        }
         ck_assert_int_eq(hosts, 0);
         net_free(n);
     }
@@ -208,13 +232,16 @@ END_TEST
 
 START_TEST(ignored_signal_stays_ignored)
 {
-    net_config c = plain;
-    c.signal_at = 20, c.signal_number = SIGINT;
-    signal(SIGINT, SIG_IGN);
-    net *n = net_new(&c);
-    tg_training g = training_of(n, NULL);
-    ck_assert_train(&g, TG_OK, NULL);
-    net_free(n);
+    static const int numbers[] = { SIGINT, SIGHUP }; /* of a script's background job; of nohup */
+    for (int i = 0; i < 2; i++) {
+        net_config c = plain;
+        c.signal_at = 20, c.signal_number = numbers[i];
+        signal(numbers[i], SIG_IGN);
+        net *n = net_new(&c);
+        tg_training g = training_of(n, NULL);
+        ck_assert_train(&g, TG_OK, NULL);
+        net_free(n);
+    }
 }
 END_TEST
 
@@ -301,6 +328,7 @@ END_TEST
 TG_TEST_MAIN("train/signals", signal_saves_after_the_step_and_says_which,
              validation_that_is_due_is_left_to_the_one_who_goes_on,
              signal_in_the_last_step_leaves_the_last_validation, signal_during_a_validation_lets_it_end,
-             second_signal_kills_at_once, signals_are_left_alone_unless_asked,
-             handlers_of_the_host_are_put_back, ignored_signal_stays_ignored,
-             only_one_training_at_a_time_catches_signals, signal_at_any_moment_leaves_a_whole_checkpoint)
+             second_signal_kills_at_once, second_signal_that_nobody_insists_with_does_not_kill,
+             signals_are_left_alone_unless_asked, handlers_of_the_host_are_put_back,
+             ignored_signal_stays_ignored, only_one_training_at_a_time_catches_signals,
+             signal_at_any_moment_leaves_a_whole_checkpoint)

@@ -141,6 +141,40 @@ START_TEST(resume_tells_where_it_goes_on_and_when_there_is_nothing_to_do)
 }
 END_TEST
 
+START_TEST(run_that_patience_ended_says_so_when_it_is_resumed)
+{
+    static const double valid[] = { 1, 2, 2, 2 };
+    const char *d = fresh_directory();
+    for (int i = 0; i < 2; i++) {
+        net *n = net_new(&(net_config){ .seed = 5, .batches = 7, .valid = valid });
+        tg_training g = net_training(n, d);
+        g.epochs = i ? 50 : 10, g.resume = i, g.patience = 2;
+        char *said = said_by(n, &g);
+        ck_assert_msg((strstr(said, "nothing to do, patience has ended the run (2 validations") != NULL) == i,
+                      "%s", said);
+        free(said);
+        net_free(n);
+    }
+    remove_directory(d);
+}
+END_TEST
+
+START_TEST(end_without_a_finite_validation_loss_names_no_best)
+{
+    static const double valid[] = { (double)NAN, (double)INFINITY };
+    const char *d = fresh_directory();
+    net *n = net_new(&(net_config){ .seed = 5, .batches = 7, .valid = valid });
+    tg_training g = net_training(n, d);
+    g.epochs = 2;
+    char *said = said_by(n, &g);
+    ck_assert_msg(strstr(said, "done: 14 steps\n") != NULL, "%s", said);
+    ck_assert(!exists(d, "best.h5"));
+    free(said);
+    net_free(n);
+    remove_directory(d);
+}
+END_TEST
+
 /* ---- a terminal ---- */
 
 static void slow(int64_t step)
@@ -251,4 +285,6 @@ END_TEST
 TG_TEST_MAIN("train/talk", without_talk_all_is_silent, lines_are_plain_and_few,
              lines_come_at_growing_intervals, times_are_hours_minutes_and_seconds,
              end_tells_the_best_validation, resume_tells_where_it_goes_on_and_when_there_is_nothing_to_do,
-             terminal_gets_one_bar_that_fits, dumb_terminal_gets_lines)
+             run_that_patience_ended_says_so_when_it_is_resumed,
+             end_without_a_finite_validation_loss_names_no_best, terminal_gets_one_bar_that_fits,
+             dumb_terminal_gets_lines)

@@ -47,8 +47,10 @@ typedef struct tg_training {
 
     const char *task;      /* for the checkpoint; NULL: "custom" */
     const char *directory; /* for last.h5, last.h5.1, best.h5, metrics.csv; NULL: nothing is written */
-    bool resume;           /* go on from the directory's last.h5, or last.h5.1 if that is damaged */
+    bool resume;           /* go on from the directory's last.h5, or last.h5.1 if that cannot be read */
     bool force;            /* a directory that has a run already is begun anew, not refused */
+    bool other_validation; /* resuming: `validate` has other data than before, so that the best loss, patience
+                            * and PLATEAU begin anew */
 
     int64_t steps;  /* stop after so many steps in all; 0: no limit */
     int64_t epochs; /* stop after so many epochs; 0: no limit. One of the two must be given. */
@@ -60,10 +62,12 @@ typedef struct tg_training {
     int64_t checkpoint_every; /* steps; 0: at each epoch's end. Also before the first step, and at the end */
     int patience;             /* stop after so many validations without a better loss; 0: never */
 
-    FILE *talk;         /* progress and news: a bar on a terminal, lines elsewhere; NULL: news to the log */
-    const char *unit;   /* what the loss is a mean over, and what is counted per second: "tokens" (default),
-                         * "frames", ... It stands in every checkpoint as run/unit. */
-    bool catch_signals; /* SIGINT and SIGTERM: save last.h5 and return; a second one kills */
+    FILE *talk;       /* progress and news: a bar on a terminal, lines elsewhere; NULL: news to the log */
+    const char *unit; /* what the loss is a mean over, and what is counted per second: "tokens" (default),
+                       * "frames", ... It stands in every checkpoint as run/unit. */
+    /* SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU: save last.h5 and return; a second SIGINT or SIGTERM kills.
+     * One that the process ignores stays ignored. */
+    bool catch_signals;
 } tg_training;
 
 typedef enum tg_stop_reason {
@@ -86,7 +90,18 @@ typedef struct tg_training_result {
 
 /* Runs training to its end. result may be NULL. TG_OK: done, or out of patience or time.
  * TG_ERR_INTERRUPTED: a signal; last.h5 is saved. TG_ERR_NUMBER: five bad steps in a row.
- * TG_ERR_EXISTS: the directory has a run, or another trainer is at work in it. */
+ * TG_ERR_EXISTS: the directory has a run, or another trainer is at work in it.
+ *
+ * A file that cannot be written once the run has begun does not end it: that is told, and the write is tried
+ * again when the next one is due, and twice at the end. TG_ERR_IO, TG_ERR_MEMORY or TG_ERR_EXISTS then: the
+ * files that the message names could not be written.
+ *
+ * best.h5 is replaced by a model with a lower validation loss only, whatever happened in between.
+ *
+ * Resuming with other limits or other data, the rate goes on from where it was. STEP and EXPONENTIAL go on with
+ * the new period; COSINE spreads the rest of its decay over the steps that are left, and stays at its minimum
+ * if it had reached it, unless the rate is another one: then it begins anew. If the epoch that had begun no
+ * longer has the batch that comes next, the next epoch begins. A resume that fails changes no file. */
 TG_API tg_status tg_train(const tg_training *training, tg_training_result *result) TG_MUST_CHECK;
 
 #ifdef __cplusplus

@@ -40,6 +40,7 @@ tg_status tg__training_check(const tg_training *g)
         { g->states && !g->states[0].h, "states are given, but the first one has no h" },
         { g->resume && g->force, "resume and force contradict each other: go on, or begin anew" },
         { g->resume && !g->directory, "resume needs the directory of the run" },
+        { g->other_validation && !g->resume, "other_validation is for a run that goes on: it needs resume" },
         { g->directory && !*g->directory, "the directory's name is empty" },
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
@@ -47,12 +48,13 @@ tg_status tg__training_check(const tg_training *g)
     return g->schedule ? tg__schedule_check(cx, "tg_train", g->schedule) : TG_OK;
 }
 
-int64_t tg__training_total(const tg_training *g, int64_t batches)
+int64_t tg__training_end(const tg_training *g, const tg_progress *p, int64_t batches)
 {
-    int64_t total = g->steps, by_epochs;
-    if (g->epochs && batches > 0 && !__builtin_mul_overflow(g->epochs, batches, &by_epochs))
-        if (!total || by_epochs < total) total = by_epochs;
-    return total;
+    int64_t end = g->steps, by_epochs;
+    if (g->epochs && batches > 0 && !__builtin_mul_overflow(g->epochs - p->epoch, batches, &by_epochs) &&
+        !__builtin_add_overflow(by_epochs, p->step - p->position, &by_epochs))
+        if (!end || by_epochs < end) end = by_epochs;
+    return end;
 }
 
 tg_status tg__training_schedule(const tg_training *g, tg_real base, tg_schedule *schedule)
@@ -62,7 +64,7 @@ tg_status tg__training_schedule(const tg_training *g, tg_real base, tg_schedule 
     const tg_schedule_kind kind = schedule->kind;
     if (schedule->period || (kind != TG_STEP && kind != TG_EXPONENTIAL && kind != TG_COSINE)) return TG_OK;
     const int64_t batches = g->batches ? g->batches(g->user, 0) : 0;
-    const int64_t total = tg__training_total(g, batches),
+    const int64_t total = tg__training_end(g, &(tg_progress){ 0 }, batches),
                   after = total - (schedule->warmup > 0 ? schedule->warmup : 0);
     schedule->period = kind != TG_COSINE ? batches
                        : after > 0       ? after

@@ -1,8 +1,10 @@
 /* train/signals.c -- the library's one place that installs signal handlers, and only when asked.
  *
- * The handler sets a flag, which the loop looks at between steps, and puts the default action back
- * for both signals, so that a second one leaves at once. A signal that the process ignores (a job in
- * the background of a shell script ignores SIGINT) stays ignored.                                */
+ * The handler sets a flag, which the loop looks at between steps. After that a SIGINT or a SIGTERM has its
+ * default action again, so that a second request from a person ends the process at once. The others may
+ * come several times without anybody insisting: a terminal that is closed sends SIGHUP from the kernel and
+ * from the shell, and SIGXCPU comes every second. A signal that the process ignores stays ignored: nohup
+ * ignores SIGHUP, a shell script ignores SIGINT in its background jobs.                            */
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,7 +12,14 @@
 
 #include "train/driver.h"
 
-static const int watched[] = { SIGINT, SIGTERM };
+static const struct {
+    int number;
+    const char *name;
+    bool second_kills;
+} watched[] = {
+    { SIGINT, "SIGINT", true },    { SIGTERM, "SIGTERM", true },  { SIGHUP, "SIGHUP", false },
+    { SIGUSR1, "SIGUSR1", false }, { SIGXCPU, "SIGXCPU", false },
+};
 enum { WATCHED = sizeof watched / sizeof *watched };
 
 static atomic_int caught; /* lock-free, so a handler may write it, on whatever thread it runs */
@@ -29,8 +38,10 @@ static void restore_default(int number)
 static void remember(int number)
 {
     const int error = errno;
-    atomic_store(&caught, number);
-    for (int i = 0; i < WATCHED; i++) restore_default(watched[i]);
+    int none = 0;
+    atomic_compare_exchange_strong(&caught, &none, number);
+    for (int i = 0; i < WATCHED; i++)
+        if (watched[i].second_kills) restore_default(watched[i].number);
     errno = error;
 }
 
@@ -46,10 +57,10 @@ tg_status tg__signals_catch(tg_context *cx)
     action.sa_handler = remember;
     action.sa_flags = SA_RESTART; /* no write of ours or of a callback ends with EINTR */
     sigemptyset(&action.sa_mask);
-    for (int i = 0; i < WATCHED; i++) sigaddset(&action.sa_mask, watched[i]);
+    for (int i = 0; i < WATCHED; i++) sigaddset(&action.sa_mask, watched[i].number);
     for (int i = 0; i < WATCHED; i++) {
-        sigaction(watched[i], NULL, &before[i]);
-        if (before[i].sa_handler != SIG_IGN) sigaction(watched[i], &action, NULL);
+        sigaction(watched[i].number, NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN) sigaction(watched[i].number, &action, NULL);
     }
     return TG_OK;
 }
@@ -58,7 +69,7 @@ int tg__signals_caught(void) { return atomic_load(&caught); }
 
 int tg__signals_release(void)
 {
-    for (int i = 0; i < WATCHED; i++) sigaction(watched[i], &before[i], NULL);
+    for (int i = 0; i < WATCHED; i++) sigaction(watched[i].number, &before[i], NULL);
     const int number = atomic_exchange(&caught, 0);
     atomic_flag_clear(&in_use);
     return number;
@@ -66,5 +77,7 @@ int tg__signals_release(void)
 
 const char *tg__signal_name(int number)
 {
-    return number == SIGINT ? "SIGINT" : number == SIGTERM ? "SIGTERM" : "a signal";
+    for (int i = 0; i < WATCHED; i++)
+        if (watched[i].number == number) return watched[i].name;
+    return "a signal";
 }

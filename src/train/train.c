@@ -12,6 +12,7 @@
  * validation that ends a run by steps or epochs belongs to its last step; a run that is stopped by
  * a signal or its time budget gets none that would not have been due, so that going on is exact. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "optim/optimizer.h"
@@ -35,11 +36,6 @@ static tg_status begin_epoch(training_run *r)
         return tg_context_note(r->cx, TG_ERR_DATA,
                                "tg_train: epoch %lld has %lld batches, it needs at least one",
                                (long long)p->epoch, (long long)r->batches);
-    if (p->position >= r->batches)
-        return tg_context_note(r->cx, TG_ERR_DATA,
-                               "tg_train: the checkpoint stands at batch %lld of epoch %lld, which now has "
-                               "%lld only: are these the same data?",
-                               (long long)p->position, (long long)p->epoch, (long long)r->batches);
     return TG_OK;
 }
 
@@ -153,11 +149,22 @@ static bool validation_is_due(const training_run *r)
     return r->training->validate && (every(r, r->training->valid_every) || is_done(r) || r->owes);
 }
 
+/* A run that was killed after it saved best.h5, and before last.h5, comes to the same losses again. If it
+ * does not, because something was changed for the resume, what best.h5 holds counts as the best. */
+static void remember_best(training_run *r, double loss)
+{
+    tg_progress *p = &r->progress;
+    const best_model *b = &r->best;
+    const bool again = p->step < b->step || (p->step == b->step && loss == b->loss);
+    if (b->loss < p->best && !again) p->best = b->loss, p->best_step = b->step;
+}
+
 /* Counts a validation loss; true: it is the lowest so far. One that is not finite never is. */
 static bool count_validation(training_run *r, double loss)
 {
     tg_progress *p = &r->progress;
     if (!p->validated) p->validated = true, p->best = INFINITY, p->best_step = p->step, p->waited = 0;
+    remember_best(r, loss);
     const bool better = isfinite(loss) && loss < p->best;
     p->last_valid = loss;
     p->waited = better ? 0 : p->waited + 1;
@@ -167,6 +174,7 @@ static bool count_validation(training_run *r, double loss)
     return better;
 }
 
+/* *best: the model belongs into best.h5. */
 static tg_status validate(training_run *r, metrics_row *row, bool *best)
 {
     const tg_training *g = r->training;
@@ -180,7 +188,8 @@ static tg_status validate(training_run *r, metrics_row *row, bool *best)
                      loss);
     row->has_valid = true;
     row->valid_loss = loss;
-    *best = count_validation(r, loss);
+    const bool lowest = count_validation(r, loss);
+    *best = isfinite(loss) && (loss < r->best.loss || (lowest && loss == r->best.loss));
     return tg__history_add(r->cx, &r->history, r->progress.step, loss);
 }
 
@@ -207,22 +216,33 @@ static void begin_row(training_run *r, const metrics_row *row)
     if (row->has_train) r->last_mean = row->train_loss;
 }
 
+/* Lets the run go on after a write that failed and may succeed later. */
+static tg_status pass(training_run *r, tg_status s)
+{
+    if (!tg__run_may_try_again(r, s)) return s;
+    char why[sizeof r->cx->message];
+    strcpy(why, tg_context_message(r->cx));
+    tg__run_tell(r, TG_LOG_WARNING, "step %lld: %s; training goes on, and the file is tried again later",
+                 (long long)r->progress.step, why);
+    return TG_OK;
+}
+
 static tg_status log_row(training_run *r)
 {
     const int64_t log_every = r->training->log_every ? r->training->log_every : 10;
     const bool valid = validation_is_due(r);
-    if (!valid && r->progress.step % log_every) return TG_OK;
+    if (!valid && r->progress.step % log_every && !is_done(r)) return TG_OK;
     metrics_row row = row_of(r);
     bool best = false;
-    tg_status s = valid ? validate(r, &row, &best) : TG_OK;
+    const tg_status s = valid ? validate(r, &row, &best) : TG_OK;
     if (s) return s;
     r->owes = false;
     r->saved = false;
     row.seconds = tg__run_seconds(r);
     begin_row(r, &row);
-    s = tg__metrics_write(&r->metrics, &row);
+    tg__run_tell_log(r, tg__metrics_write(&r->metrics, &row));
     tg__talk_row(&r->talk, &row, best);
-    return s || !best ? s : tg__run_save_best(r);
+    return best ? pass(r, tg__run_save_best(r, row.valid_loss)) : TG_OK;
 }
 
 static bool signal_came(const training_run *r) { return r->training->catch_signals && tg__signals_caught(); }
@@ -234,8 +254,10 @@ static tg_status look_after(training_run *r)
         r->saved = false;
         return TG_OK;
     }
-    const tg_status s = log_row(r);
-    return s || !every(r, r->training->checkpoint_every) ? s : tg__run_save_last(r);
+    tg_status s = log_row(r);
+    if (s || !every(r, r->training->checkpoint_every)) return s;
+    s = pass(r, tg__run_write_best(r));
+    return s ? s : pass(r, tg__run_save_last(r));
 }
 
 static int stop_reason(const training_run *r)
@@ -281,21 +303,79 @@ static tg_status begin_anew(training_run *r)
     if (s) return s;
     tg__schedule_recall(&r->schedule, &(tg_schedule){ .seen = false });
     if (g->schedule) tg__schedule_recall(g->schedule, &r->schedule);
-    r->mended = true; /* an old last.h5 is replaced, not kept */
-    s = tg__run_save_last(r);
-    if (!s && g->force) s = tg__run_remove(&r->directory);
-    return s ? s : tg__metrics_open(&r->metrics, &r->directory, false, 0);
+    s = tg__metrics_open(&r->metrics, &r->directory, false, 0);
+    if (!s) s = tg__run_save_first(r);
+    if (!s) tg__run_tell_log(r, tg__metrics_sync(&r->metrics));
+    return s;
+}
+
+/* Where the run goes on in its data. */
+static tg_status go_on_in_epoch(training_run *r)
+{
+    tg_progress *p = &r->progress;
+    if (is_done(r)) return TG_OK;
+    const tg_status s = begin_epoch(r);
+    if (s || !r->batches || p->position < r->batches) return s;
+    tg__run_tell(r, TG_LOG_INFO,
+                 "epoch %lld now has %lld batches, of which %lld would be done: the next epoch begins",
+                 (long long)p->epoch + 1, (long long)r->batches, (long long)p->position);
+    p->epoch++, p->position = 0, r->batches = 0;
+    r->saved = false;
+    if (!is_done(r)) return begin_epoch(r);
+    r->owes = r->training->validate != NULL; /* the one that ends the run */
+    return TG_OK;
+}
+
+/* The settings of the schedule are those of this call; what has passed of it is the checkpoint's. */
+static void go_on_with_schedule(training_run *r)
+{
+    const tg_training *g = r->training;
+    tg_schedule *s = &r->schedule;
+    const tg_schedule *then = &r->schedule_then;
+    const int64_t at = r->progress.step;
+    if (!g->schedule) return;
+    const int64_t end = g->schedule->period > 0 ? (s->warmup > 0 ? s->warmup : 0) + s->period : r->total;
+    const bool changed = tg__schedule_follow(s, then, at, end);
+    tg__schedule_recall(g->schedule, s);
+    if (!changed || is_done(r)) return;
+    const char *name = tg_schedule_name(s->kind);
+    const double rate = (double)tg_schedule_rate(s, at);
+    if (tg__schedule_has_ended(s, at))
+        tg__run_tell(r, TG_LOG_WARNING,
+                     "the schedule %s had come to its end: the rate stays at %g; another rate begins it anew",
+                     name, rate);
+    else if (s->kind == TG_COSINE)
+        tg__run_tell(r, TG_LOG_INFO, "the schedule %s goes on from the rate %g, and ends at step %lld", name,
+                     rate, (long long)end);
+    else
+        tg__run_tell(r, TG_LOG_INFO, "the schedule %s goes on from the rate %g, with a period of %lld steps",
+                     name, rate, (long long)s->period);
 }
 
 static tg_status go_on(training_run *r)
 {
-    const tg_status s = tg__run_resume(r);
+    tg_status s = tg__run_resume(r);
     if (s) return s;
     const tg_progress *p = &r->progress;
     tg_context_set_step(r->cx, p->step);
-    if (p->step) r->rate = tg_schedule_rate(&r->schedule, p->step - 1); /* for a row that is owed */
     tg__run_tell(r, TG_LOG_INFO, "going on after step %lld, from %s", (long long)p->step, r->resumed_from);
+    s = go_on_in_epoch(r);
+    if (s) return s;
+    r->total = tg__training_end(r->training, p, r->batches);
+    go_on_with_schedule(r);
     return tg__metrics_open(&r->metrics, &r->directory, true, p->step);
+}
+
+static void advise(training_run *r)
+{
+    const tg_schedule *s = &r->schedule;
+    const int patience = s->patience > 0 ? s->patience : s->patience < 0 ? 0 : TG__PLATEAU_PATIENCE;
+    if (s->kind == TG_PLATEAU && r->training->patience && r->training->patience <= patience)
+        tg__run_tell(
+            r, TG_LOG_WARNING,
+            "the schedule plateau will not lower the rate: it waits for %d validations without a better "
+            "loss, and after %d the run ends",
+            patience + 1, r->training->patience);
 }
 
 static tg_status prepare(training_run *r)
@@ -310,8 +390,8 @@ static tg_status prepare(training_run *r)
     if (!tg_context_ok(r->cx)) return tg_context_status(r->cx);
     tg_params_zero_gradients(g->params);
     s = g->resume ? go_on(r) : begin_anew(r);
-    if (!s && !is_done(r)) s = begin_epoch(r);
-    r->total = tg__training_total(g, r->batches);
+    r->total = tg__training_end(g, &r->progress, r->batches);
+    if (!s) advise(r);
     return s;
 }
 
@@ -323,7 +403,31 @@ static tg_status run(training_run *r, int *reason)
         if (!s) s = look_after(r);
         if (!s) draw(r);
     }
-    return s ? s : tg__run_save_last(r);
+    return s;
+}
+
+/* Saves what is not saved yet, in two attempts. After an error `s` of the run itself last.h5 stays as it is. */
+static tg_status finish(training_run *r, tg_status s)
+{
+    enum { ATTEMPTS = 2 };
+    char said[sizeof r->cx->message], why[sizeof r->cx->message] = "";
+    strcpy(said, tg_context_message(r->cx));
+    tg_status log = TG_OK, best = TG_OK, last = TG_OK;
+    for (int i = 0; i < ATTEMPTS && (!i || log || best || last); i++) {
+        log = s && !r->steps_here ? TG_OK : tg__metrics_sync(&r->metrics);
+        if (log) strcpy(why, tg_context_message(r->cx));
+        best = tg__run_write_best(r);
+        if (best) strcpy(why, tg_context_message(r->cx));
+        last = s ? TG_OK : tg__run_save_last(r);
+        if (last) strcpy(why, tg_context_message(r->cx));
+        if (last && !tg__run_may_try_again(r, last)) return last;
+    }
+    if (s) return tg_context_note(r->cx, s, "%s", said);
+    const tg_status bad = last ? last : best ? best : log;
+    if (!bad) return TG_OK;
+    return tg_context_note(r->cx, bad, "tg_train: after step %lld%s%s%s could not be written: %.400s",
+                           (long long)r->progress.step, last ? " last.h5" : "", best ? " best.h5" : "",
+                           log ? " metrics.csv" : "", why);
 }
 
 static void farewell(training_run *r, int reason, bool already)
@@ -332,10 +436,18 @@ static void farewell(training_run *r, int reason, bool already)
                                        [TG_STOP_PATIENCE] = "no better validation loss",
                                        [TG_STOP_TIME] = "time is up" };
     const tg_progress *p = &r->progress;
-    const char *what = already ? "nothing to do, the run is complete" : why[reason];
-    if (p->validated && isfinite(p->best))
+    const bool validated = p->validated && isfinite(p->best),
+               newer = isfinite(r->best.loss) && (!validated || r->best.loss < p->best);
+    char what[128];
+    snprintf(what, sizeof what, "%s", already ? "nothing to do, the run is complete" : why[reason]);
+    if (already && !is_done(r))
+        snprintf(what, sizeof what,
+                 "nothing to do, patience has ended the run (%d validations without a better loss)",
+                 p->waited);
+    if (validated || newer)
         tg__run_tell(r, TG_LOG_INFO, "%s: %lld steps, the best validation loss is %.4g at step %lld", what,
-                     (long long)p->step, p->best, (long long)p->best_step);
+                     (long long)p->step, newer ? r->best.loss : p->best,
+                     (long long)(newer ? r->best.step : p->best_step));
     else
         tg__run_tell(r, TG_LOG_INFO, "%s: %lld steps", what, (long long)p->step);
 }
@@ -371,6 +483,8 @@ static void let_go(training_run *r)
     /* not the last step's: the next run starts from it, also if this one ended in an error */
     tg__optimizer_restore(r->training->optimizer, tg_optimizer_steps(r->training->optimizer),
                           (double)r->base);
+    tg__metrics_close(&r->metrics);
+    tg_archive_free(r->best.unsaved);
     tg__history_free(r->cx, &r->history);
     tg__run_close(&r->directory);
     tg__talk_close(&r->talk);
@@ -385,7 +499,8 @@ tg_status tg_train(const tg_training *training, tg_training_result *result)
     training_run r = { .training = training,
                        .cx = cx,
                        .directory = { cx, NULL, -1 },
-                       .metrics = { .cx = cx },
+                       .metrics = { .cx = cx, .fd = -1 },
+                       .best = { .loss = INFINITY },
                        .last_mean = (double)NAN };
     r.base = r.rate = tg_optimizer_rate(training->optimizer);
     r.begun = tg__seconds();
@@ -399,9 +514,7 @@ tg_status tg_train(const tg_training *training, tg_training_result *result)
     const bool already = !s && training->resume && !r.owes &&
                          (is_done(&r) || (training->patience && r.progress.waited >= training->patience));
     r.begun = tg__seconds();
-    if (!s) s = run(&r, &reason);
-    const tg_status closed = tg__metrics_close(&r.metrics);
-    if (!s) s = closed;
+    if (!s) s = finish(&r, run(&r, &reason));
     if (training->catch_signals) number = tg__signals_release();
     if (s)
         reason = r.progress.bad_streak >= MOST_BAD_STEPS ? TG_STOP_NOT_FINITE : TG_STOP_ERROR;
