@@ -81,6 +81,7 @@ static tg_status train(net n, const char *path, const text *corpus, int64_t step
     tg_status s = tg_checkpoint_load(path, &all);
     if (s && s != TG_ERR_ABSENT) return s;
     if (!s) printf("going on after step %lld\n", (long long)at.step);
+    if (at.position >= corpus->windows) at.position = 0, at.epoch++; /* the text has become shorter */
     while (at.step < steps) {
         tg_state h1;
         if (!at.position) memset(h->h->data, 0, tg_tensor_size(h->h) * sizeof *h->h->data); /* a new epoch */

@@ -49,13 +49,13 @@ static const command resume_command = {
     training_options,
 };
 
-/* DIR/last.h5, or the one before it where that is missing or damaged: what the driver does, too. */
+/* DIR/last.h5, or the one before it where that is missing or cannot be read: what the driver does, too. */
 static tg_status read_last(tg_context *cx, const char *directory, tg_archive **a)
 {
     char path[4096], why[1024];
     snprintf(path, sizeof path, "%s/last.h5", directory);
     const tg_status s = tg_checkpoint_read(cx, path, a);
-    if (s != TG_ERR_ABSENT && s != TG_ERR_DAMAGED && s != TG_ERR_FORMAT) return s;
+    if (s != TG_ERR_ABSENT && s != TG_ERR_DAMAGED && s != TG_ERR_FORMAT && s != TG_ERR_IO) return s;
     snprintf(why, sizeof why, "%s", tg_context_message(cx));
     snprintf(path, sizeof path, "%s/last.h5.1", directory);
     return tg_checkpoint_read(cx, path, a) ? tg_context_note(cx, s, "%s", why) : TG_OK;
@@ -123,14 +123,22 @@ static bool path_then(const char *directory, const char *role, const tg_archive 
            (fail("%s: %s is not a text", directory, entry), false);
 }
 
-/* Reads the data of one role: from `given` if told so, or else from where it was, if it is the same. */
-static bool read_data(training *t, data_file *f, const char *role, const char *given, const tg_archive *a)
+/* Reads the data of one role: from `given` if told so, or else from where it was, if it is the same. *other: it
+ * is not what the run had. */
+static bool read_data(training *t, data_file *f, const char *role, const char *given, const tg_archive *a,
+                      bool *other)
 {
     char why[8192];
     const char *path = given;
-    if (!given && !path_then(t->settings.out, role, a, &path)) return false;
+    *other = false;
+    const char *then;
+    if (!path_then(t->settings.out, role, a, &then)) return false;
+    if (!given) path = then;
     if (!training_read(t, f, role, path)) return false;
-    return given || !path || data_same(f, a, why, sizeof why) || (fail("%s", why), false);
+    *other = path && then && !data_same(f, a, why, sizeof why);
+    if (*other && !given) return fail("%s", why), false;
+    if (*other && !t->settings.quiet) tell("%s: not the %s data that the run had before", path, role);
+    return true;
 }
 
 static int resume(training *t, const resume_settings *given, const tg_archive *a)
@@ -139,8 +147,9 @@ static int resume(training *t, const resume_settings *given, const tg_archive *a
     t->source_tokenizer = tg_vocabulary_tokenizer(t->translator.source);
     t->target_tokenizer = tg_vocabulary_tokenizer(t->translator.target);
     t->settings.tokenizer = tokenizer_choice(t->source_tokenizer);
-    if (!read_data(t, &t->train, "train", given->train, a)) return EXIT_FAILED;
-    if (!read_data(t, &t->valid, "valid", given->valid, a)) return EXIT_FAILED;
+    bool other;
+    if (!read_data(t, &t->train, "train", given->train, a, &other)) return EXIT_FAILED;
+    if (!read_data(t, &t->valid, "valid", given->valid, a, &t->other_validation)) return EXIT_FAILED;
     return training_run(t, true);
 }
 

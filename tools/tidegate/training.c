@@ -81,14 +81,15 @@ bool data_same(const data_file *f, const tg_archive *a, char *why, size_t bytes)
 
 /* ---- what the driver asks for ---- */
 
-/* How far the run has come, from 0 to 1: what the sampling schedule goes by. */
+/* How far the run has come, from 0 to 1: what the sampling schedule goes by. Of two limits the one that ends the
+ * run first counts. */
 static double share_done(const training *t, tg_at at)
 {
     const training_settings *o = &t->settings;
-    const double steps = o->steps && !o->epochs ? (double)o->steps
-                                                : (double)(o->epochs ? o->epochs : STANDARD_EPOCHS) *
-                                                      (double)tg_batches_count(t->train.batches);
-    return (double)at.step / steps;
+    const double epochs = (double)at.epoch + (double)at.batch / (double)tg_batches_count(t->train.batches);
+    const double by_steps = o->steps ? (double)at.step / (double)o->steps : 0;
+    const double by_epochs = o->epochs ? epochs / (double)o->epochs : 0;
+    return fmax(by_steps, by_epochs);
 }
 
 /* Puts in place of some true words of the batch what the decoder itself would say. On failure the context remembers. */
@@ -176,19 +177,21 @@ static void tell_what_never_acts(const training *t)
                  waits[i].patience, validations, PLURAL(validations));
 }
 
-/* How to go on from here. */
+/* How to go on from here. A cosine that has come to its end needs another rate to begin anew from. */
 static void tell_command(const training *t, const tg_training_result *result)
 {
     const training_settings *o = &t->settings;
     const char *directory = o->out;
-    tell("The model is %s/%s: 'tidegate translate %s' uses it.", directory,
-         result->progress.validated ? "best.h5" : "last.h5", directory);
+    char path[4096], rate[64] = "";
+    if (model_path(directory, path, sizeof path))
+        tell("The model is %s: 'tidegate translate %s' uses it.", path, directory);
+    if (o->schedule == TG_COSINE) snprintf(rate, sizeof rate, " --set lr=%g", training_rate(o) / 2);
     if (result->reason == TG_STOP_PATIENCE)
         tell("'tidegate resume %s --set patience=%" PRId64 "' waits longer.", directory, 2 * o->patience);
     else if (o->steps && result->progress.step >= o->steps)
-        tell("'tidegate resume %s --set steps=%" PRId64 "' trains on.", directory, 2 * o->steps);
+        tell("'tidegate resume %s --set steps=%" PRId64 "%s' trains on.", directory, 2 * o->steps, rate);
     else
-        tell("'tidegate resume %s --set epochs=%" PRId64 "' trains on.", directory, 2 * o->epochs);
+        tell("'tidegate resume %s --set epochs=%" PRId64 "%s' trains on.", directory, 2 * o->epochs, rate);
 }
 
 static int exit_code(const training *t, tg_status s, const tg_training_result *result)
@@ -277,6 +280,7 @@ int training_run(training *t, bool resume)
             .directory = o->out,
             .resume = resume,
             .force = o->force,
+            .other_validation = t->other_validation,
             .epochs = o->epochs,
             .steps = o->steps,
             .clip_norm = (tg_real)o->clip,

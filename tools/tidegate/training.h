@@ -79,6 +79,7 @@ typedef struct training {
     tg_context *cx;
     const tg_tokenizer *source_tokenizer, *target_tokenizer; /* before data is read */
     data_file train, valid;
+    bool other_validation; /* resuming: the validation data are not those of before */
     tg_translator translator;
     int *mixed; /* scheduled sampling: what the decoder reads, (T,B) of the batch; NULL: not yet */
 } training;

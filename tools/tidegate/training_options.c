@@ -77,7 +77,7 @@ const option training_options[] = {
       "factor of the rate, once a period or at a plateau; 0: the schedule's own (exponential 0.5, the others 0.1)", RUN, "schedule step|exponential|plateau" },
     { "min-lr", OPTION_NUMBER, AT(min_lr), "0", 0, 1000, NULL, "the schedule does not go below this rate", RUN, "schedule cosine|plateau" },
     { "schedule-patience", OPTION_INTEGER, AT(schedule_patience), "0", 0, 1e9, NULL,
-      "lower the rate after this many validations without a better loss; 0: the schedule's own", RUN, "schedule plateau" },
+      "validations in a row without a better loss that do not lower the rate yet; 0: 2", RUN, "schedule plateau" },
     { "patience", OPTION_INTEGER, AT(patience), "0", 0, 1e9, NULL,
       "end the run after this many validations without a better loss; 0: never", RUN, "valid" },
     { "clip", OPTION_NUMBER, AT(clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: no limit", RUN },
