@@ -67,8 +67,9 @@ def killed_at_random_moments_equals_straight(folder):
 
 
 def signals_end_with_their_code_and_a_checkpoint(folder):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and stays so
     straight = straight_run(folder)
-    for number, code in [(signal.SIGTERM, 143), (signal.SIGINT, 130)]:
+    for number, code in [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]:
         run = folder / f"signal{code}"
         child = start(*arguments(folder, run))
         wait_until(lambda: len(rows(run)) > 5)
@@ -137,6 +138,38 @@ def resume_refuses_other_data_unless_told(folder):
     succeeds("resume", run, "--set", "epochs=4")
 
 
+def other_data_are_told_and_begin_validation_anew(folder):
+    run = trained(folder, epochs=4)
+    numbers = tiny_pairs(folder / "more.tsv", 60)
+    hard = write(folder / "hard.tsv", "9 9\tone one one one one one\n")
+    said = succeeds("resume", run, "--set", "epochs=6", "--set", "lr=0.002", "--train", numbers, "--valid", hard)
+    for sentence in ["more.tsv: not the train data", "hard.tsv: not the valid data", "the validation data are others",
+                     "the schedule cosine goes on from the rate 0.002"]:
+        expect(sentence in said.err, sentence, said)
+    best = [line for line in said.err.splitlines() if "(best)" in line]
+    expect(best and best[0].startswith("epoch 5 "), "the first validation on other data is the best on them", said)
+    said = succeeds("resume", run, "--set", "epochs=7")  # the same data as before this time
+    expect("validation data are others" not in said.err and "not the" not in said.err, said)
+
+
+def sampling_share_goes_by_the_limit_that_ends_the_run(folder):
+    data = tiny_pairs(folder / "train.tsv")
+    losses = []
+    for limits in [["--steps", 20], ["--steps", 20, "--epochs", 400], ["--steps", 4000, "--epochs", 2], ["--epochs", 2]]:
+        run = folder / f"run{len(losses)}"
+        succeeds("train", "translate", "--train", data, "--out", run, *TINY, "--tokenizer", "words", "--quiet", "--schedule",
+                 "constant", "--dropout", 0, "--sampling", "linear", "--sampling-rate", 1, *limits)
+        losses.append(rows(run)[20])
+    expect(all(row == losses[0] for row in losses), *losses)
+
+
+def closing_line_names_the_file_that_translate_uses(folder):
+    run = trained(folder)
+    expect(f"The model is {run}/best.h5" in succeeds("resume", run).err, "best.h5 is not named")
+    (run / "best.h5").unlink()
+    expect(f"The model is {run}/last.h5" in succeeds("resume", run).err, "last.h5 is not named")
+
+
 def set_changes_a_run_but_not_its_model(folder):
     run = trained(folder)
     before = contents(run)
@@ -172,5 +205,6 @@ def two_trainers_do_not_share_a_directory(folder):
 if __name__ == "__main__":
     harness.main([killed_at_random_moments_equals_straight, signals_end_with_their_code_and_a_checkpoint,
                   stopped_by_steps_and_continued_equals_straight, pieces_of_words_go_on_without_their_codes_file, damaged_last_goes_back_to_the_one_before,
-                  resume_refuses_other_data_unless_told, set_changes_a_run_but_not_its_model,
+                  resume_refuses_other_data_unless_told, other_data_are_told_and_begin_validation_anew,
+                  sampling_share_goes_by_the_limit_that_ends_the_run, closing_line_names_the_file_that_translate_uses, set_changes_a_run_but_not_its_model,
                   a_run_that_is_done_stays_as_it_is, two_trainers_do_not_share_a_directory])
