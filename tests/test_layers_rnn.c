@@ -512,6 +512,17 @@ static void refused(int kind, tg_params *ps, tg_tape *t)
 
 START_TEST(layers_that_refuse_say_their_names)
 {
+    tg_context *mine = tg_context_new(NULL), *other = tg_context_new(NULL);
+    tg_params *own = tg_params_new(mine);
+    tg_linear *l = tg_linear_new(own, "mine", 2, 3, NULL);
+    tg_tape *foreign = tg_tape_new(other);
+    tg_tape_begin(foreign, TG_EVAL);
+    tg_linear_run(l, foreign, tg_input(foreign, 2, (int[]){ 1, 2 }, (tg_real[2]){ 0 }));
+    ck_assert_str_eq(
+        tg_context_message(other),
+        "tg_linear_run: layer 'mine' and tape belong to different contexts: see tg_params_share");
+    tg_context_free(other);
+    tg_context_free(mine);
     for (int kind = 0; kind < 5; kind++) {
         tg_context *cx = tg_context_new(NULL);
         tg_params *ps = tg_params_new(cx);

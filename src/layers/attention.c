@@ -89,7 +89,7 @@ static const tape_op op_attention_keys = { TAPE_OP_attention_keys, keys_backward
 tg_memory tg_attention_memory(tg_attention *l, tg_tape *t, tg_tensor *rows, const int lengths[])
 {
     const tg_memory none = { tg__tape_nil(t), tg__tape_nil(t), lengths };
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_attention_memory") ||
+    if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, "tg_attention_memory") ||
         !tg__tape_takes(t, "tg_attention_memory", "rows", rows))
         return none;
     if (rows->rank != 3 || rows->dim[2] != l->M || tg__rows(rows) > INT_MAX) {
@@ -279,7 +279,8 @@ tg_tensor *tg_attention_run(tg_attention *l, tg_tape *t, tg_tensor *query, const
 {
     static const char who[] = "tg_attention_run";
     if (weights) *weights = tg__tape_nil(t);
-    if (!tg__layer_ready(l ? l->ps : NULL, t, who) || !tg__tape_takes(t, who, "query", query))
+    if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, who) ||
+        !tg__tape_takes(t, who, "query", query))
         return tg__tape_nil(t);
     if (query->rank != 3 || query->dim[2] != l->Q || tg__rows(query) > INT_MAX)
         return tg__tape_fail(t, TG_ERR_SHAPE, "%s: '%s': the queries are %s, it takes [T,B,%d]", who, l->name,

@@ -415,7 +415,7 @@ tg_attended tg_attention_rnn_run(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, 
     const tg_attended failed = { nil, nil, nil, nil };
     const tg_attention_state before = in ? *in : (tg_attention_state){ 0 }; /* in and out may be the same */
     if (out) *out = (tg_attention_state){ nil, nil, nil };
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_attention_rnn_run")) return failed;
+    if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, "tg_attention_rnn_run")) return failed;
     if (!arguments_hold(l, t, x, lengths, memory, &before)) return failed;
     const attention_gru_shape s = l->s;
     const int T = x->dim[0], B = x->dim[1], S = memory->rows->dim[0];

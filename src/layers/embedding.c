@@ -48,7 +48,7 @@ static const tape_op op_embedding = { TAPE_OP_embedding, embedding_backward };
 
 static bool sizes_hold(const tg_embedding *l, tg_tape *t, const char *who, const int ids[], int T, int B)
 {
-    if (!tg__layer_ready(l ? l->ps : NULL, t, who)) return false;
+    if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, who)) return false;
     if (!ids)
         tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: '%s': ids is NULL", who, l->name);
     else if (T < 1 || B < 1 || (int64_t)T * B > INT_MAX)

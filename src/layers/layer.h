@@ -8,9 +8,9 @@
 #include "kernels/panels.h"
 #include "params/params.h"
 
-/* True if a layer over ps may run on t: both in good state, the set frozen, not read-only in training.
+/* True if the layer of this name over ps may run on t: both in good state, the set frozen, not read-only in training.
  * ps is NULL for a layer that was made while its context was in error. False: the context remembers. */
-bool tg__layer_ready(tg_params *ps, tg_tape *t, const char *who);
+bool tg__layer_ready(tg_params *ps, const char *name, tg_tape *t, const char *who);
 
 /* The weights of a linear layer, packed into room of tg__linear_room elements; and its bias, or NULL. */
 size_t tg__linear_room(const tg_linear *l);

@@ -79,7 +79,8 @@ static const tape_op op_linear = { TAPE_OP_linear, linear_backward };
 
 tg_tensor *tg_linear_run(tg_linear *l, tg_tape *t, tg_tensor *x)
 {
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_linear_run") || !tg__tape_takes(t, "tg_linear_run", "x", x))
+    if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, "tg_linear_run") ||
+        !tg__tape_takes(t, "tg_linear_run", "x", x))
         return tg__tape_nil(t);
     const int I = l->I, O = l->O;
     if (x->rank < 1 || tg__columns(x) != I)

@@ -380,7 +380,8 @@ tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], 
 {
     tg_tensor *given = in ? in->h : NULL; /* read first: in and out may be the same */
     if (out) out->h = tg__tape_nil(t);
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_run") || !tg__tape_takes(t, "tg_rnn_run", "x", x) ||
+    if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, "tg_rnn_run") ||
+        !tg__tape_takes(t, "tg_rnn_run", "x", x) ||
         (given && !tg__tape_takes(t, "tg_rnn_run", "in->h", given)))
         return tg__tape_nil(t);
     if (!arguments_hold(l, t, x, lengths, given)) return &t->cx->nil;
@@ -403,7 +404,7 @@ tg_tensor *tg__rnn_run_words(tg_rnn *l, tg_tape *t, tg_embedding *words, const i
                              const int lengths[], tg_state *out)
 {
     if (out) out->h = &t->cx->nil;
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_run")) return &t->cx->nil;
+    if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, "tg_rnn_run")) return &t->cx->nil;
     if (!tg__embedding_ids_hold(words, t, ids, T, B) || !sizes_hold(l, t, T, B, lengths)) return &t->cx->nil;
     const tg_tensor *W = tg__embedding_table(words);
     const int V = W->dim[0], n = T * B;
@@ -419,7 +420,8 @@ tg_tensor *tg__rnn_run_words(tg_rnn *l, tg_tape *t, tg_embedding *words, const i
 
 tg_tensor *tg_rnn_step(tg_rnn *l, tg_tape *t, tg_tensor *x, const tg_state *in, tg_state *out)
 {
-    if (!tg__layer_ready(l ? l->ps : NULL, t, "tg_rnn_step") || !tg__tape_takes(t, "tg_rnn_step", "x", x))
+    if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, "tg_rnn_step") ||
+        !tg__tape_takes(t, "tg_rnn_step", "x", x))
         return tg__tape_nil(t);
     if (x->rank != 2 || x->dim[1] != l->I)
         return tg__tape_fail(t, TG_ERR_SHAPE, "tg_rnn_step: '%s': x is %s, it takes [B,%d]", l->name,

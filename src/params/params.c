@@ -373,19 +373,24 @@ void tg_params_zero_gradients(tg_params *ps)
     if (ps && ps->gradient) memset(ps->gradient, 0, ps->flat * sizeof *ps->gradient);
 }
 
-bool tg__params_ready(tg_params *ps, tg_tape *t, const char *who, const char *what)
+bool tg__params_ready(tg_params *ps, tg_tape *t, const char *who, const char *what, const char *name)
 {
+    const char *before = name ? " '" : "", *after = name ? "'" : "";
     if (!tg__tape_ready(t, who)) return false;
+    if (!name) name = "";
     if (!ps)
         tg_context_fail(t->cx, TG_ERR_STATE,
                         "%s: this %s could not be made (its context was in error then), or is NULL", who,
                         what);
     else if (ps->cx != t->cx)
         tg_context_fail(t->cx, TG_ERR_STATE,
-                        "%s: %s and tape belong to different contexts: see tg_params_share", who, what);
+                        "%s: %s%s%s%s and tape belong to different contexts: see tg_params_share", who, what,
+                        before, name, after);
     else if (tg__params_freeze(ps) && ps->source && t->mode == TG_TRAIN)
-        tg_context_fail(t->cx, TG_ERR_STATE,
-                        "%s: the parameters are shared, and read only: begin the tape with TG_EVAL", who);
+        tg_context_fail(
+            t->cx, TG_ERR_STATE,
+            "%s: the parameters of %s%s%s%s are shared, and read only: begin the tape with TG_EVAL", who,
+            what, before, name, after);
     return t->cx->status == TG_OK;
 }
 
@@ -418,5 +423,6 @@ tg_parameter *tg_parameter_new(tg_params *ps, const char *name, int rank, const 
 
 tg_tensor *tg_parameter_tensor(tg_parameter *p, tg_tape *t)
 {
-    return tg__params_ready(p ? p->ps : NULL, t, "tg_parameter_tensor", "parameter") ? p->x : tg__tape_nil(t);
+    return tg__params_ready(p ? p->ps : NULL, t, "tg_parameter_tensor", "parameter", NULL) ? p->x
+                                                                                           : tg__tape_nil(t);
 }

@@ -60,9 +60,9 @@ bool tg__params_complete(tg_params *ps, params_mark mark); /* false: the context
 /* The set, or the harmless one in place of NULL. */
 tg_params *tg__params_or_nil(tg_params *ps);
 
-/* True if what was made in ps (`what`: "layer", "parameter") may run on t: the set frozen, of the same context, and not
+/* True if what was made in ps (`what`: "layer", "parameter"; name: its own, or NULL) may run on t: the set frozen, of the same context, and not
  * read-only in training. ps is NULL for what could not be made. False: the context remembers. */
-bool tg__params_ready(tg_params *ps, tg_tape *t, const char *who, const char *what);
+bool tg__params_ready(tg_params *ps, tg_tape *t, const char *who, const char *what, const char *name);
 
 /* Declares a block (rank, dim) whose last dimension is cut into n views, named "<layer>/<view>" (or
  * "<view>" if layer is NULL). Returns its tensor, which gets its data when the set is frozen; NULL: the
