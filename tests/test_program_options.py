@@ -70,12 +70,12 @@ def a_missing_argument_is_named(folder):
 # ---- wrong usage is found before any data is read ----
 
 # of every option that acts only with another one: a value that asks for something
-ASKING = {"merges": 100, "codes": "codes", "input-feeding": None, "coverage": None, "momentum": 0.5, "dampening": 0.5,
+ASKING = {"merges": 100, "codes": "codes", "pretokenized": "yes", "input-feeding": None, "coverage": None, "momentum": 0.5, "dampening": 0.5,
           "beta1": 0.8, "beta2": 0.8, "rmsprop-alpha": 0.8, "epsilon": 0.001, "period": 10, "gamma": 0.5, "min-lr": 1e-4,
           "schedule-patience": 2, "patience": 3, "sampling-rate": 0.5, "valid-every": 3, "normalization": "wu",
           "alpha": 0.5, "coverage-penalty": 0.2}
 # what switches that other one off
-WITHOUT = {"codes": ["--tokenizer", "words"], "coverage": ["--attention", "none"], "beta1": ["--optimizer", "sgd"],
+WITHOUT = {"codes": ["--tokenizer", "words"], "pretokenized": ["--tokenizer", "chars"], "coverage": ["--attention", "none"], "beta1": ["--optimizer", "sgd"],
            "beta2": ["--optimizer", "sgd"], "epsilon": ["--optimizer", "sgd"], "period": ["--schedule", "constant"],
            "min-lr": ["--schedule", "constant"]}
 
