@@ -1,10 +1,14 @@
 /* Matrix products: of packed matrices in every instruction set, and by the team, against plain C. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <tidegate/tidegate.h>
+#include <unistd.h>
 
 #include "check_main.h"
+#include "kernels/blas.h"
 #include "kernels/matmul.h"
 #include "kernels/simd/table.h"
 #include "workers.h"
@@ -204,6 +208,48 @@ START_TEST(matmul_gives_the_same_bits_for_any_number_of_workers)
 }
 END_TEST
 
+static size_t address_space_in_use(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void limit_address_space(size_t more)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur = address_space_in_use() + more;
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+/* OpenBLAS itself would try for ever. */
+START_TEST(too_little_address_space_is_an_error_and_later_room_is_used)
+{
+#if !defined(__SANITIZE_ADDRESS__)
+    enum { SIDE = 300, MIB = 1 << 20 };
+    static tg_real A[SIDE * SIDE], C[SIDE * SIDE];
+    tg_context *cx = context_of_workers(2, 1);
+    alarm(30);
+    limit_address_space((size_t)200 * MIB); /* room for one */
+    ck_assert(!tg__blas_ready(cx));
+    ck_assert_int_eq(tg_context_status(cx), TG_ERR_MEMORY);
+    ck_assert_ptr_nonnull(strstr(tg_context_message(cx), "OpenBLAS needs 260 MiB of address space"));
+    tg_context_clear(cx);
+    limit_address_space((size_t)400 * MIB);
+    ck_assert_msg(tg__blas_ready(cx), "%s", tg_context_message(cx));
+    limit_address_space((size_t)32 * MIB); /* the buffers are there already */
+    A[0] = 2;
+    tg__matmul_piece(NORMAL, NORMAL, SIDE, SIDE, SIDE, A, SIDE, A, SIDE, 0, C, SIDE);
+    ck_assert(C[0] == 4);
+    tg_context_free(cx);
+#endif
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kernels/matmul");
@@ -213,6 +259,7 @@ int main(void)
     tcase_add_loop_test(all, product_with_strips_and_panels_agrees_with_plain_c_on_odd_sizes, 0, 3);
     tcase_add_test(all, matmul_agrees_with_plain_c_in_every_order_and_beyond_the_blocks);
     tcase_add_test(all, matmul_gives_the_same_bits_for_any_number_of_workers);
+    tcase_add_test(all, too_little_address_space_is_an_error_and_later_room_is_used);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

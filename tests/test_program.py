@@ -34,6 +34,16 @@ def help_names_every_option_and_default(folder):
     expect(run.out.count("default") >= 20, run)
 
 
+def little_address_space_ends_with_a_sentence(folder):
+    data = tiny_pairs(folder / "train.tsv")
+    for number, mebibytes in enumerate([120, 200, 300, 2000]):  # OpenBLAS' threads hang; its first product; neither
+        def limited():
+            resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20, mebibytes << 20))
+        succeeds("--version", preexec_fn=limited, timeout=30)
+        run = Run("train", "translate", "--train", data, "--out", folder / str(number), *TINY, "--steps", 2, "--quiet", preexec_fn=limited, timeout=60)
+        expect(run.code in ([0] if mebibytes == 2000 else [0, 1]) and len(run.err.splitlines()) == run.code, run)
+
+
 def version_is_that_of_the_project(folder):
     line = next(line for line in (ROOT / "meson.build").read_text().splitlines() if "version:" in line)
     expect(succeeds("--version").out == f"tidegate {line.split(chr(39))[1]}\n", line)

@@ -22,9 +22,10 @@ TG_API const char *tg_blas_version(void); /* OpenBLAS' own description of its bu
  * two give the same bits. */
 TG_API const char *tg_simd_variant(void);
 
-/* Call first in main(): where tg_blas_advice() has one, executes the program again, once, with
- * OPENBLAS_CORETYPE set. Does nothing if the user set the variable, if it was tried already, or
- * under valgrind, an emulator or a debugger. argv as main() got it; returns if nothing was done. */
+/* Call first in main(): executes the program again, once, with OPENBLAS_CORETYPE set where tg_blas_advice() has one, and
+ * with OPENBLAS_NUM_THREADS=1 where the address space is limited (ulimit -v): each thread of OpenBLAS' own would take 128 MiB
+ * of it, or hang. Leaves a variable alone that the user set. Does nothing if it was tried already, or under valgrind, an
+ * emulator or a debugger. argv as main() got it; returns if nothing was done. */
 TG_API void tg_program_fix_blas(char *argv[]);
 
 #ifdef __cplusplus

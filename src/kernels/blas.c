@@ -4,6 +4,8 @@
 #include <cblas.h>
 #undef I /* cblas.h brings complex.h, whose I is our input size */
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "core/context.h"
 
@@ -15,10 +17,62 @@
 #define gemv cblas_sgemv
 #endif
 
-void tg__blas_one_thread(tg_context *cx)
+/* OpenBLAS' own, where it exports them. A buffer that was given back is kept for the next product. */
+void *blas_memory_alloc(int position) __attribute__((weak));
+void blas_memory_free(void *buffer) __attribute__((weak));
+
+/* The most products at a time, and what OpenBLAS asks for in each of them: 128 MiB, or a page more. */
+enum { MOST_BUFFERS = 16 };
+static const size_t BUFFER_BYTES = (size_t)130 << 20;
+
+static bool space_for(int buffers)
+{
+    void *buffer[MOST_BUFFERS];
+    int n = 0;
+    while (n < buffers && (buffer[n] = mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE,
+                                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED)
+        n++;
+    for (int i = 0; i < n; i++) munmap(buffer[i], BUFFER_BYTES);
+    return n == buffers;
+}
+
+/* Makes OpenBLAS take its buffers while they are to be had. */
+static void take_buffers(int buffers)
+{
+    void *buffer[MOST_BUFFERS];
+    if (!blas_memory_alloc || !blas_memory_free) return;
+    for (int i = 0; i < buffers; i++) buffer[i] = blas_memory_alloc(0);
+    for (int i = 0; i < buffers; i++) blas_memory_free(buffer[i]);
+}
+
+static bool reserve_buffers(int buffers)
+{
+    static atomic_flag busy = ATOMIC_FLAG_INIT; /* with the first products of another context */
+    static atomic_int reserved;
+    if (atomic_load(&reserved) >= buffers) return true;
+    while (atomic_flag_test_and_set(&busy)) {}
+    const bool there = atomic_load(&reserved) >= buffers, room = there || space_for(buffers);
+    if (room && !there) {
+        struct rlimit limit;
+        if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY) take_buffers(buffers);
+        atomic_store(&reserved, buffers);
+    }
+    atomic_flag_clear(&busy);
+    return room;
+}
+
+bool tg__blas_ready(tg_context *cx)
 {
     static atomic_flag done = ATOMIC_FLAG_INIT;
+    const int buffers = cx->threads < MOST_BUFFERS ? cx->threads : MOST_BUFFERS;
     if (!cx->config.keep_blas_threads && !atomic_flag_test_and_set(&done)) openblas_set_num_threads(1);
+    if (reserve_buffers(buffers)) return true;
+    tg_context_fail(
+        cx, TG_ERR_MEMORY,
+        "out of memory: OpenBLAS needs %zu MiB of address space, %zu for each thread: raise the limit "
+        "(ulimit -v), or use fewer threads",
+        (size_t)buffers * (BUFFER_BYTES >> 20), BUFFER_BYTES >> 20);
+    return false;
 }
 
 /* OpenBLAS wants strides of at least the row's length even where there is one row. */

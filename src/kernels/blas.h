@@ -14,7 +14,9 @@ typedef enum transposed { NORMAL, TRANSPOSED } transposed;
 void tg__matmul_piece(transposed a, transposed b, int m, int n, int k, const tg_real *A, int A_stride,
                       const tg_real *B, int B_stride, int keep, tg_real *C, int C_stride);
 
-/* Sets OpenBLAS to one thread, once a process, unless the context's config says to leave it. */
-void tg__blas_one_thread(tg_context *cx);
+/* To be called before products: sets OpenBLAS to one thread, once a process, unless the context's config says to leave it;
+ * and sees that there is address space for the buffers of the context's workers, without which OpenBLAS would try to get
+ * them for ever. False: there is not, and the context fails. */
+bool tg__blas_ready(tg_context *cx);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <tidegate/blas.h>
 #include <unistd.h>
 
@@ -63,10 +64,18 @@ static bool watched(void)
            getenv("VALGRIND_LIB");
 }
 
+/* Each thread that OpenBLAS starts, at once and for nothing here, tries for ever to get 128 MiB; and exit() waits for it. */
+static bool address_space_is_limited(void)
+{
+    struct rlimit limit;
+    return !getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY;
+}
+
 void tg_program_fix_blas(char *argv[])
 {
-    const char *better = better_core();
-    if (!argv || !better || getenv("OPENBLAS_CORETYPE") || getenv(SENTINEL) || watched()) return;
+    const char *better = getenv("OPENBLAS_CORETYPE") ? NULL : better_core();
+    const bool alone = address_space_is_limited() && !getenv("OPENBLAS_NUM_THREADS");
+    if (!argv || (!better && !alone) || getenv(SENTINEL) || watched()) return;
 
     /* Under an emulator /proc/self/exe is the emulator: then the name differs from what we are. */
     char path[4096];
@@ -76,7 +85,10 @@ void tg_program_fix_blas(char *argv[])
     const char *base = strrchr(path, '/');
     if (base && (!strncmp(base + 1, "qemu-", 5) || strstr(base, "valgrind"))) return;
 
-    if (setenv("OPENBLAS_CORETYPE", better, 1) || setenv(SENTINEL, "1", 1)) return;
+    if (setenv(SENTINEL, "1", 1) || (better && setenv("OPENBLAS_CORETYPE", better, 1)) ||
+        (alone && setenv("OPENBLAS_NUM_THREADS", "1", 1)))
+        return;
     execv("/proc/self/exe", argv);
-    unsetenv("OPENBLAS_CORETYPE"); /* it could not: go on as we are */
+    if (better) unsetenv("OPENBLAS_CORETYPE"); /* it could not: go on as we are */
+    if (alone) unsetenv("OPENBLAS_NUM_THREADS");
 }

@@ -65,7 +65,7 @@ void tg__longest_directions(tg_context *cx, arena *room, int n, int k, const tg_
     tg_real *AP = tg__arena_take(room, at(d, n) * sizeof *AP),
             *PP = tg__arena_take(room, at(d, d) * sizeof *PP);
     if (cx->status) return;
-    tg__blas_one_thread(cx);
+    if (!tg__blas_ready(cx)) return;
     for (int i = 0; i < d; i++) memcpy(P + at(i, k), A + at(i * (n / d), k), (size_t)k * sizeof *P);
     for (int i = 0; i < ITERATIONS; i++) {
         tg__matmul(cx, NORMAL, TRANSPOSED, d, n, k, P, k, A, k, NULL, 0, AP, n);

@@ -224,7 +224,7 @@ void tg__gru_gradients(tg_context *cx, gru_shape s, gru_gradients d, const tg_re
     tg__arena_reset(&cx->packed);
     w.room = tg__arena_take(&cx->packed, (size_t)(w.sums * w.shares) * w.each * sizeof *w.room);
     if (cx->status) return;
-    if (!simd->large_products) tg__blas_one_thread(cx);
+    if (!simd->large_products && !tg__blas_ready(cx)) return;
     tg__team_run(cx, w.sums * w.shares, share_of_a_sum, &w);
     if (w.sums == 1) return;
     const sequence_part second = q->part[1];

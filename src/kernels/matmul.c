@@ -196,7 +196,7 @@ static void multiply_with_blas(tg_context *cx, product *p)
     enum { MOST_PIECES = 16, SMALLEST_SIDE = 24 };
     const double PIECE = 1e6;
     double work = (double)p->m * p->n * p->k;
-    tg__blas_one_thread(cx);
+    if (!tg__blas_ready(cx)) return;
     p->rows = p->columns = 1;
     while (p->rows * p->columns < MOST_PIECES && work > 2 * PIECE) {
         const int height = p->m / p->rows, width = p->n / p->columns;

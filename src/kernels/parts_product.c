@@ -63,7 +63,7 @@ static void run(tg_context *cx, part_product w, transposed b, int n, int k, cons
     tg_real *panels =
         simd->large_products ? tg__arena_take(&cx->packed, tg__panels_room(k, n) * sizeof *panels) : NULL;
     if (cx->status) return;
-    if (!simd->large_products) tg__blas_one_thread(cx);
+    if (!simd->large_products && !tg__blas_ready(cx)) return;
     w.B = tg__matrix(b, k, n, B, b == NORMAL ? n : k, panels);
     tg__matrices_pack(cx, shared, 1, &w.B);
     tg__team_run(cx, shared ? w.q->parts * w.shares : 1, shared ? share_of_a_part : all_shares, &w);
