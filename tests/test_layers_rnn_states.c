@@ -1,6 +1,7 @@
 /* The recurrent layer: states before of two directions, states that are huge, and what an evaluation keeps. */
 #include <string.h>
 
+#include "params/params.h"
 #include "rnn_fixture.h"
 
 /* The weights of one part of the layer "rnn" into those of another layer's only part. */
@@ -170,6 +171,127 @@ START_TEST(evaluation_keeps_no_layer_but_the_last)
 }
 END_TEST
 
-TG_TEST_MAIN("layers/rnn_states", each_of_two_directions_has_an_initial_state_of_its_own,
+/* ---- padding ---- */
+
+typedef struct padded {
+    tg_context *cx;
+    tg_params *ps;
+    tg_tape *t;
+    tg_rnn *rnn, *both;
+    tg_attention *attention;
+    tg_tensor *x; /* (T,B,I), not from tg_input */
+} padded;
+
+enum { PT = 4, PB = 3 };
+static const int padded_lengths[PB] = { 2, 0, 4 };
+
+/* Each: something made of x and its lengths. */
+static tg_tensor *by_rnn(const padded *p)
+{
+    return tg_rnn_run(p->rnn, p->t, p->x, padded_lengths, NULL, NULL);
+}
+static tg_tensor *by_two_directions(const padded *p)
+{
+    return tg_rnn_run(p->both, p->t, p->x, padded_lengths, NULL, NULL);
+}
+static tg_tensor *by_attention(const padded *p)
+{
+    const tg_memory memory = tg_attention_memory(p->attention, p->t, p->x, padded_lengths);
+    return tg_attention_run(p->attention, p->t, tg_rnn_run(p->rnn, p->t, p->x, padded_lengths, NULL, NULL),
+                            &memory, NULL);
+}
+static tg_tensor *by_last(const padded *p) { return tg_last(p->t, p->x, padded_lengths); }
+static tg_tensor *by_pack(const padded *p) { return tg_pack(p->t, p->x, padded_lengths); }
+static tg_tensor *by_cross_entropy(const padded *p)
+{
+    const int ids[PT * PB] = { 0 };
+    return tg_cross_entropy(p->t, p->x, ids, &(tg_cross_entropy_config){ .lengths = padded_lengths });
+}
+static tg_tensor *by_squares(const padded *p)
+{
+    const tg_real target[PT * PB * I] = { 1 };
+    return tg_mean_squared_error(p->t, p->x, target, NULL,
+                                 &(tg_element_loss_config){ .lengths = padded_lengths });
+}
+
+START_TEST(padding_may_hold_anything_where_lengths_are_known)
+{
+    static tg_tensor *(*const ways[])(const padded *) = { by_rnn,  by_two_directions, by_attention, by_last,
+                                                          by_pack, by_cross_entropy,  by_squares };
+    const double padding[] = { 0, NAN, INFINITY };
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+        tg_real y[2][1000], g[2][3000];
+        for (int n = 0; n < 3; n++) {
+            padded p = { .cx = tg_context_new(&(tg_context_config){ .seed = 4 }) };
+            p.ps = tg_params_new(p.cx), p.t = tg_tape_new(p.cx);
+            p.rnn = tg_rnn_new(p.ps, "rnn", I, H, NULL);
+            p.both = tg_rnn_new(p.ps, "both", I, H, &(tg_rnn_config){ .bidirectional = true });
+            p.attention = tg_attention_new(p.ps, "attention", H, I,
+                                           &(tg_attention_config){ .kind = TG_ATTENTION_GENERAL });
+            tg_tape_begin(p.t, TG_TRAIN);
+            tg_real x[PT * PB * I];
+            fill(x, PT * PB * I);
+            for (int t = 0; t < PT; t++)
+                for (int b = 0; b < PB; b++)
+                    for (int j = 0; j < I && t >= padded_lengths[b]; j++)
+                        x[(t * PB + b) * I + j] = (tg_real)padding[n];
+            p.x = tg_input(p.t, 3, (int[]){ PT, PB, I }, (const tg_real[PT * PB * I]){ 0 });
+            tg_tensor_set(p.x, x, PT * PB * I);
+            tg_tensor *made = ways[k](&p);
+            ck_assert_msg(tg_context_ok(p.cx), "%s", tg_context_message(p.cx));
+            const size_t size = tg_tensor_size(made);
+            ck_assert(size <= 1000 && p.ps->flat + PT * PB * I <= 3000);
+            memcpy(y[n > 0], made->data, size * sizeof *made->data);
+            ck_assert_int_eq(tg_tape_backward(p.t, size == 1 ? made : tg_sum(p.t, tg_tanh(p.t, made))),
+                             TG_OK);
+            memset(g[n > 0], 0, sizeof g[0]);
+            if (p.ps->gradient) memcpy(g[n > 0], p.ps->gradient, p.ps->flat * sizeof **g);
+            memcpy(g[n > 0] + p.ps->flat, p.x->grad, PT * PB * I * sizeof **g);
+            ck_assert_msg(!n || !memcmp(y[0], y[1], size * sizeof **y), "way %zu: the value hangs on padding",
+                          k);
+            ck_assert_msg(!n || !memcmp(g[0], g[1], sizeof g[0]), "way %zu: a gradient hangs on padding", k);
+            tg_context_free(p.cx);
+        }
+    }
+}
+END_TEST
+
+START_TEST(padded_input_takes_no_look_at_padding)
+{
+    tg_real x[PT * PB * I], first[PT * PB * I];
+    tg_context *cx = tg_context_new(NULL);
+    tg_tape *t = tg_tape_new(cx);
+    fill(x, PT * PB * I);
+    for (int k = 0; k < PT; k++)
+        for (int b = 0; b < PB; b++)
+            for (int j = 0; j < I; j++) {
+                tg_real *value = &x[(k * PB + b) * I + j];
+                if (k >= padded_lengths[b]) *value = (tg_real)NAN;
+                first[(b * PT + k) * I + j] = *value;
+            }
+    tg_tape_begin(t, TG_TRAIN);
+    for (int batch_first = 0; batch_first < 2; batch_first++) {
+        const tg_tensor *y =
+            tg_input_padded(t, PT, PB, I, batch_first ? first : x, padded_lengths, batch_first);
+        ck_assert_msg(tg_context_ok(cx), "%s", tg_context_message(cx));
+        ck_assert(y->rank == 3 && y->dim[0] == PT && y->dim[1] == PB && y->dim[2] == I && y->grad);
+        for (int i = 0; i < PT * PB * I; i++) ck_assert(y->data[i] == (isnan(x[i]) ? 0 : x[i]));
+    }
+    tg_input_padded(t, PT, PB, I, x, (const int[]){ 2, 1, 4 }, false);
+    ck_assert_int_eq(tg_context_status(cx), TG_ERR_NUMBER);
+    ck_assert_ptr_nonnull(strstr(tg_context_message(cx), "element 0 of step 0 of row 1 is"));
+    tg_context_clear(cx);
+    tg_input_padded(t, PT, PB, I, x, (const int[]){ 2, 0, 5 }, false);
+    ck_assert_int_eq(tg_context_status(cx), TG_ERR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(tg_context_message(cx), "the length of row 2 is 5, outside 0..4"));
+    tg_context_clear(cx);
+    tg_input_padded(t, PT, PB, I, x, NULL, false);
+    ck_assert_int_eq(tg_context_status(cx), TG_ERR_ARGUMENT);
+    tg_context_free(cx);
+}
+END_TEST
+
+TG_TEST_MAIN("layers/rnn_states", padding_may_hold_anything_where_lengths_are_known,
+             padded_input_takes_no_look_at_padding, each_of_two_directions_has_an_initial_state_of_its_own,
              state_made_for_two_directions_can_be_carried,
              saturated_gates_pass_no_gradient_however_large_the_state, evaluation_keeps_no_layer_but_the_last)

@@ -60,7 +60,8 @@ typedef struct tg_rnn_config {
 
 typedef struct tg_rnn tg_rnn;
 
-/* h is (layers * directions, B, H), layer 0 forward, layer 0 reverse, layer 1 forward, ... */
+/* h is (layers * directions, B, H): layer 0 forward, layer 0 reverse, layer 1 forward, ... The state of a reverse direction
+ * is that before a row's last valid step when it goes in, and that after its first step when it comes out. */
 typedef struct tg_state {
     tg_tensor *h;
 } tg_state;
@@ -70,16 +71,17 @@ TG_API tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const t
 /* x (T,B,I) -> (T,B,H*directions), the last layer's outputs.
  *
  * lengths (B), or NULL for all T: the output at t >= lengths[b] is 0, gradient arriving there is
- * ignored, the state is carried, the reverse direction starts at the row's last valid step, length
- * 0 gives state out = state in. A length < 0 or > T is an error.
- * in: the state before the first step, or NULL for zeros; it is left alone, and receives a gradient
- * if it was made on the tape. out: where to put the state after the last step (on the tape), or NULL. */
+ * ignored, and what x holds there is not read. A row of length 0 has as its state after the one before. A length < 0 or
+ * > T is TG_ERR_ARGUMENT.
+ * in: the states before, of all layers and directions (another shape is TG_ERR_SHAPE), or NULL for zeros; they are left
+ * alone, and receive a gradient if they were made on the tape. out: where to put the states after (on the tape), or NULL;
+ * may be in. */
 TG_API tg_tensor *tg_rnn_run(tg_rnn *l, tg_tape *t, tg_tensor *x, const int lengths[], const tg_state *in,
                              tg_state *out);
 /* One step: x (B,I) -> (B,H). Only for layers of one direction. */
 TG_API tg_tensor *tg_rnn_step(tg_rnn *l, tg_tape *t, tg_tensor *x, const tg_state *in, tg_state *out);
 
-/* Zeros for a batch of B, in context memory: what truncated BPTT and streaming carry. */
+/* Zeros for a batch of B, in context memory, for layers of one direction or two: what truncated BPTT and streaming carry. */
 TG_API tg_state tg_state_new(tg_context *cx, const tg_rnn *l, int B);
 /* Values of src (on a tape) into dst (from tg_state_new), after a step that succeeded. Other shapes:
  * the context remembers. */
@@ -114,7 +116,7 @@ typedef struct tg_attention_config {
 typedef struct tg_memory {
     tg_tensor *rows;    /* (S,B,M) */
     tg_tensor *keys;    /* (S,B,D); D is Q for dot and general */
-    const int *lengths; /* (B): rows that are real; borrowed; NULL: all */
+    const int *lengths; /* (B): rows that are real, the others may hold anything; borrowed; NULL: all */
 } tg_memory;
 
 /* Parameters "<layer>/W_q" (Q,D), "<layer>/W_k" (M,D), Glorot; "<layer>/v" (D), U(-1/sqrt(D), 1/sqrt(D)); "<layer>/w" (D),

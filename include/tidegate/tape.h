@@ -45,6 +45,10 @@ TG_API tg_tensor *tg_input(tg_tape *t, int rank, const int dim[], const tg_real 
 /* src (B,T,D), as most arrays come, to (T,B,D). Targets beside it that are (B,T,..), too, need batch_first in the loss's
  * config, and ids (B,T) tg_embedding_run_batch_first(). */
 TG_API tg_tensor *tg_input_batch_first(tg_tape *t, int B, int T, int D, const tg_real *src);
+/* Rows of different lengths, (B): src (T,B,D), or (B,T,D) with batch_first, to (T,B,D). What lies beyond a row's length may
+ * be anything, NaN too: it is not read, and is 0 in the tensor. */
+TG_API tg_tensor *tg_input_padded(tg_tape *t, int T, int B, int D, const tg_real *src, const int lengths[],
+                                  bool batch_first);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
 #include "core/check.h"
 #include "kernels/matmul.h"
@@ -68,9 +69,18 @@ tg_attention *tg_attention_new(tg_params *ps, const char *name, int Q, int M,
 
 /* ---- the memory, and its keys k = m W_k ---- */
 
+static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
+
+static tg_real *copy_of(tg_tape *t, const tg_tensor *x)
+{
+    tg_real *copy = tg__tape_take(t, tg__size(x) * sizeof *copy);
+    return copy ? memcpy(copy, x->data, tg__size(x) * sizeof *copy) : NULL;
+}
+
 typedef struct keys_record {
     const tg_attention *l;
     tg_tensor *rows, *keys;
+    const tg_real *m; /* what the rows hold, but never NaN in padding */
 } keys_record;
 
 static void keys_backward(tg_tape *t, void *record)
@@ -81,7 +91,24 @@ static void keys_backward(tg_tape *t, void *record)
     if (r->rows->grad)
         tg__matmul(t->cx, NORMAL, TRANSPOSED, N, M, D, r->keys->grad, D, W_k->data, D, NULL, 1, r->rows->grad,
                    M);
-    tg__matmul(t->cx, TRANSPOSED, NORMAL, M, D, N, r->rows->data, M, r->keys->grad, D, NULL, 1, W_k->grad, D);
+    tg__matmul(t->cx, TRANSPOSED, NORMAL, M, D, N, r->m, M, r->keys->grad, D, NULL, 1, W_k->grad, D);
+}
+
+/* The rows as they are; or, if padding holds numbers that are not finite, whose products with zeros would be NaN, a copy with
+ * zeros there. */
+static const tg_real *rows_to_multiply(tg_tape *t, const tg_tensor *rows, const int lengths[])
+{
+    const int S = rows->dim[0], B = rows->dim[1];
+    const size_t M = (size_t)rows->dim[2];
+    tg_real *copy = NULL;
+    for (int b = 0; lengths && b < B; b++)
+        for (int s = lengths[b] < 0 ? 0 : lengths[b]; s < S; s++) {
+            const size_t at = (times(s, B) + (size_t)b) * M;
+            if (tg__first_nonfinite(rows->data + at, M) == M) continue;
+            if (!copy && !(copy = copy_of(t, rows))) return NULL;
+            memset(copy + at, 0, M * sizeof *copy);
+        }
+    return copy ? copy : rows->data;
 }
 
 static const tape_op op_attention_keys = { TAPE_OP_attention_keys, keys_backward };
@@ -100,10 +127,11 @@ tg_memory tg_attention_memory(tg_attention *l, tg_tape *t, tg_tensor *rows, cons
     if (!l->W_k) return (tg_memory){ rows, rows, lengths };
     tg_tensor *keys = tg__tape_tensor(t, 3, (int[]){ rows->dim[0], rows->dim[1], l->D }, true);
     keys_record *r = tg__tape_take(t, sizeof *r);
+    const tg_real *m = rows_to_multiply(t, rows, lengths);
     if (t->cx->status) return none;
-    tg__matmul(t->cx, NORMAL, NORMAL, (int)tg__rows(rows), l->D, l->M, rows->data, l->M, l->W_k->data, l->D,
-               NULL, 0, keys->data, l->D);
-    *r = (keys_record){ l, rows, keys };
+    tg__matmul(t->cx, NORMAL, NORMAL, (int)tg__rows(rows), l->D, l->M, m, l->M, l->W_k->data, l->D, NULL, 0,
+               keys->data, l->D);
+    *r = (keys_record){ l, rows, keys, m };
     keys = tg__tape_record(t, &op_attention_keys, r, keys, 2, (tg_tensor *[]){ rows, l->W_k });
     return (tg_memory){ rows, keys, lengths };
 }
@@ -186,8 +214,6 @@ typedef struct attention_record {
     attention_gradients d; /* backward */
     tg_real *dq, *dcoverage, *scratch;
 } attention_record;
-
-static size_t times(int a, int b) { return (size_t)a * (size_t)b; }
 
 static void forward_block(void *argument, int block)
 {

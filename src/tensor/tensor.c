@@ -174,3 +174,40 @@ tg_tensor *tg_input_batch_first(tg_tape *t, int B, int T, int D, const tg_real *
     x->dim[1] = B;
     return x;
 }
+
+/* Row (k,b) of src. */
+static const tg_real *padded_row(const tg_tensor *x, const tg_real *src, int k, int b, bool batch_first)
+{
+    const size_t T = (size_t)x->dim[0], B = (size_t)x->dim[1], D = (size_t)x->dim[2];
+    return src + (batch_first ? (size_t)b * T + (size_t)k : (size_t)k * B + (size_t)b) * D;
+}
+
+tg_tensor *tg_input_padded(tg_tape *t, int T, int B, int D, const tg_real *src, const int lengths[],
+                           bool batch_first)
+{
+    static const char who[] = "tg_input_padded";
+    const int dim[] = { T, B, D };
+    if (!tg__tape_ready(t, who)) return tg__tape_nil(t);
+    if (!GIVEN(t->cx, ARG(src), ARG(lengths)) || describe_bad_shape(t->cx, who, 3, dim)) return &t->cx->nil;
+    for (int b = 0; b < B; b++)
+        if (lengths[b] < 0 || lengths[b] > T)
+            return tg__tape_fail(t, TG_ERR_ARGUMENT, "%s: the length of row %d is %d, outside 0..%d", who, b,
+                                 lengths[b], T);
+    tg_tensor *x = tg__tape_tensor(t, 3, dim, true);
+    if (!x) return &t->cx->nil;
+    tg_real *to = x->data;
+    for (int k = 0; k < T; k++)
+        for (int b = 0; b < B; b++, to += D) {
+            const tg_real *from = padded_row(x, src, k, b, batch_first);
+            if (k >= lengths[b]) {
+                memset(to, 0, (size_t)D * sizeof *to);
+                continue;
+            }
+            const size_t bad = tg__first_nonfinite(from, (size_t)D);
+            if (bad < (size_t)D)
+                return tg__tape_fail(t, TG_ERR_NUMBER, "%s: element %zu of step %d of row %d is %g", who, bad,
+                                     k, b, (double)from[bad]);
+            memcpy(to, from, (size_t)D * sizeof *to);
+        }
+    return x;
+}
