@@ -51,7 +51,10 @@ typedef struct tg_checkpoint {
 TG_API tg_status tg_checkpoint_save(const char *path, const tg_checkpoint *c) TG_MUST_CHECK;
 
 /* All matches, by name, type and shape, or nothing changes; the message names the dataset and both
- * shapes. TG_ERR_ABSENT: no file; TG_ERR_DAMAGED: the seal is broken; TG_ERR_FORMAT: not a checkpoint. */
+ * shapes. TG_ERR_ABSENT: no file; TG_ERR_IO: it cannot be read; TG_ERR_DAMAGED: the seal is broken; TG_ERR_FORMAT: not a
+ * checkpoint, of another precision, or something is missing, of another type, or too much: the moments must be exactly
+ * those of the optimizer; TG_ERR_SHAPE: another shape; TG_ERR_NUMBER: a parameter is not finite; TG_ERR_STATE: another seed,
+ * or parameters that are shared. */
 TG_API tg_status tg_checkpoint_load(const char *path, const tg_checkpoint *c) TG_MUST_CHECK;
 
 /* In two halves, for those who must look inside before they can build the model. */

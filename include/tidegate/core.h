@@ -17,7 +17,7 @@
  * be made, and an object of another context, parameter set or tape are refused with a sentence, in the context if one can be
  * reached. Without a context a call returns TG_ERR_ARGUMENT, a harmless object, or 0. Whatever is freed may be NULL.
  *
- * The library never exits, prints, or installs signal handlers.                               */
+ * The library never exits, and neither prints nor installs signal handlers unless it is asked to (see tg_training).                               */
 #ifndef TIDEGATE_CORE_H
 #define TIDEGATE_CORE_H
 
@@ -36,7 +36,8 @@ typedef double tg_real;
 typedef float tg_real;
 #endif
 
-/* In a config a zero means "the default". Where zero is a wish of its own, write TG_ZERO.
+/* In a config a zero means "the default". Where zero is a wish of its own, write TG_ZERO: every member of type tg_real that
+ * may be 0 takes it.
  *
  * C writes a config in place: &(tg_rnn_config){ .layers = 2 }. C++ cannot take the address of a temporary object, and
  * names members of an initializer from C++20 on only. This compiles from C++11 on, without a warning:
@@ -109,8 +110,9 @@ typedef struct tg_context_config {
      * splits the work itself. true: leave OpenBLAS alone (its threads then compete with ours). */
     bool keep_blas_threads;
 
-    /* Look at every op's output and gradients, and name the FIRST op that made a NaN or an
-     * infinity. Costs a pass over every tensor; also set by TIDEGATE_CHECK_FINITE=1. */
+    /* Look at every op's outputs, and in backward at the gradients of its inputs and weights, and name the FIRST op that made
+     * a NaN or an infinity, with its number: ops are counted from 0 since tg_tape_begin. Backward breaks off there, with
+     * some gradients added and others not. Costs a pass over every tensor; also set by TIDEGATE_CHECK_FINITE=1. */
     bool check_finite;
 } tg_context_config;
 

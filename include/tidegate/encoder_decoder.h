@@ -117,7 +117,8 @@ TG_API double tg_sampling_rate(tg_sampling_schedule schedule, double rate, doubl
 
 /* Greedy decoding: from <s>, always the most probable token (never <pad> or <s>), until </s> or
  * max_length tokens. source (S,B), lengths (B) or NULL for all S. out (max_length,B): ids, </s> included, then TG_PAD.
- * log_probability (B), or NULL: the sum over the tokens, </s> included. Begins t anew, in TG_EVAL. */
+ * log_probability (B), or NULL: the sum over the tokens, </s> included; the tokens are the same with it and without.
+ * TG_ERR_NUMBER: the model gives a number that is not finite for some token. Begins t anew, in TG_EVAL. */
 TG_API tg_status tg_encoder_decoder_greedy(tg_encoder_decoder *m, tg_tape *t, int S, int B,
                                            const int source[], const int lengths[], int max_length, int out[],
                                            double log_probability[]) TG_MUST_CHECK;

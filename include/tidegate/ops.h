@@ -45,8 +45,8 @@ TG_API tg_tensor *tg_concatenate(tg_tape *t, tg_tensor *x, tg_tensor *y); /* (..
 TG_API tg_tensor *tg_repeat(tg_tape *t, tg_tensor *x, int n);             /* (...) -> (n,...), n copies */
 /* The last valid step of each row: (T,B,D), lengths (B) -> (B,D). A row of length 0 gives zeros. */
 TG_API tg_tensor *tg_last(tg_tape *t, tg_tensor *x, const int lengths[]);
-/* The real steps alone: (T,B,D), lengths (B) -> (N,D), N the sum of the lengths, by time and then by row. A view where
- * all lengths are T. */
+/* The real steps alone: (T,B,D), lengths (B) -> (N,D), N the sum of the lengths, which must not be 0, by time and then by
+ * row. A view where all lengths are T. */
 TG_API tg_tensor *tg_pack(tg_tape *t, tg_tensor *x, const int lengths[]);
 TG_API tg_tensor *tg_detach(tg_tape *t, tg_tensor *x); /* the value; no gradient flows back */
 

@@ -59,10 +59,12 @@ typedef struct tg_parameter_info {
 } tg_parameter_info;
 
 TG_API int tg_params_count(const tg_params *ps);   /* names, as the checkpoint has them */
-TG_API size_t tg_params_size(const tg_params *ps); /* numbers to learn */
+TG_API size_t tg_params_size(const tg_params *ps); /* numbers to learn: frozen ones are not counted */
 TG_API void tg_params_info(const tg_params *ps, int i, tg_parameter_info *info);
 
-/* Values and gradients by name; n must be the parameter's size. TG_ERR_ABSENT, TG_ERR_SHAPE. */
+/* Values and gradients by name. TG_ERR_ABSENT: there is no such name; TG_ERR_SHAPE: n is not the parameter's size;
+ * TG_ERR_NUMBER: a value to be set is not finite; TG_ERR_STATE: the set is shared, so that its values cannot be set, and it
+ * has no gradients. */
 TG_API tg_status tg_params_get(tg_params *ps, const char *name, tg_real *dst, size_t n) TG_MUST_CHECK;
 TG_API tg_status tg_params_set(tg_params *ps, const char *name, const tg_real *src, size_t n) TG_MUST_CHECK;
 TG_API tg_status tg_params_get_gradient(tg_params *ps, const char *name, tg_real *dst,

@@ -17,16 +17,20 @@ extern "C" {
 
 typedef struct tg_tape tg_tape;
 
-/* TG_EVAL records nothing and keeps nothing for backward, and dropout is off: inference. */
+/* TG_EVAL: inference. Nothing is recorded, dropout is off, and a recurrent or attention layer keeps its outputs alone: what
+ * it works with is given back at the end of its run. */
 typedef enum tg_mode { TG_TRAIN, TG_EVAL } tg_mode;
 
 TG_API tg_tape *tg_tape_new(tg_context *cx); /* never NULL */
 TG_API void tg_tape_begin(tg_tape *t, tg_mode mode);
 
 /* Gradients of loss (one number, made on this tape) with respect to everything it came from,
- * ADDED to the parameters' gradients. Consumes the tape: a second call is TG_ERR_STATE. A loss
- * that is not finite is TG_ERR_NUMBER, and no gradient is touched. Reports whatever the context
- * already remembers. */
+ * ADDED to the parameters' gradients. Ops that the loss does not depend on are not run: whatever they hold
+ * reaches nothing.
+ *
+ * Consumes the tape: a second call is TG_ERR_STATE, and so are a tape that has not begun, or in TG_EVAL, and a loss that
+ * depends on nothing with a gradient. A loss that is not finite is TG_ERR_NUMBER, one that is not one number TG_ERR_SHAPE;
+ * no gradient is touched then. Reports whatever the context already remembers. */
 TG_API tg_status tg_tape_backward(tg_tape *t, tg_tensor *loss) TG_MUST_CHECK;
 
 /* The same for several tensors of any shape: dy[k] (as large as y[k]) is the gradient arriving at
@@ -37,7 +41,7 @@ TG_API tg_status tg_tape_backward_from(tg_tape *t, int n, tg_tensor *const y[],
 TG_API tg_context *tg_tape_context(const tg_tape *t);
 TG_API tg_mode tg_tape_mode(const tg_tape *t);
 TG_API int tg_tape_length(const tg_tape *t);   /* ops recorded */
-TG_API size_t tg_tape_bytes(const tg_tape *t); /* most memory used between two begins */
+TG_API size_t tg_tape_bytes(const tg_tape *t); /* most memory in use at a time, since the tape was made */
 
 /* User data enters here: a tensor on the tape with a copy of src (all of its elements), checked for
  * rank, dimensions and finite values. It carries a gradient when training (see tensor.grad). */

@@ -26,7 +26,7 @@ typedef struct tg_tensor {
 TG_API tg_tensor *tg_tensor_new(tg_context *cx, int rank, const int dim[]);
 TG_API size_t tg_tensor_size(const tg_tensor *x); /* elements */
 
-/* data <- src. Fails (the context remembers) unless x has exactly n elements. */
+/* data <- src, any numbers, NaN too. Fails (the context remembers) unless x has exactly n elements. */
 TG_API void tg_tensor_set(tg_tensor *x, const tg_real *src, size_t n);
 /* Values only; fails (the context remembers) unless the shapes are equal. */
 TG_API void tg_tensor_copy(tg_tensor *dst, const tg_tensor *src);
