@@ -65,21 +65,23 @@ END_TEST
 
 START_TEST(norm_in_the_log_is_the_one_before_clipping)
 {
-    double norm[2];
-    for (int clipped = 0; clipped < 2; clipped++) {
+    const tg_real clip_norm[] = { 0, (tg_real)1e-3, TG_ZERO };
+    double norm[3];
+    for (int k = 0; k < 3; k++) {
         const char *d = fresh_directory();
         net *n = net_new(&plain);
         tg_training g = net_training(n, d);
-        g.steps = 3, g.log_every = 1, g.clip_norm = clipped ? (tg_real)1e-3 : 0;
+        g.steps = 3, g.log_every = 1, g.clip_norm = clip_norm[k];
         ck_assert_train(&g, TG_OK, NULL);
         row rows[4];
         ck_assert_int_eq(read_rows(d, rows, 4), 3);
-        norm[clipped] = rows[0].value[GRAD_NORM];
+        norm[k] = rows[0].value[GRAD_NORM];
         net_free(n);
         remove_directory(d);
     }
     ck_assert_double_gt(norm[0], 1e-3);
     ck_assert_double_eq_tol(norm[0], norm[1], 1e-7 * norm[0]);
+    ck_assert_double_eq(norm[0], norm[2]);
 }
 END_TEST
 
