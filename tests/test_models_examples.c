@@ -260,6 +260,26 @@ START_TEST(language_model_stopped_and_continued_ends_in_the_same_bits)
 }
 END_TEST
 
+START_TEST(language_model_goes_on_within_a_text_that_has_become_shorter)
+{
+    const place p = place_new();
+    run_model(&p, p.straight, "3"); /* three of the four windows of the first epoch */
+    ck_assert_int_eq(truncate(p.corpus, 2200), 0);
+    run_model(&p, p.straight, "5"); /* one window is left: every step ends an epoch */
+    tg_context *cx = tg_context_new(NULL);
+    tg_archive *a;
+    int64_t position, epoch;
+    ck_assert_int_eq(tg_checkpoint_read(cx, p.straight, &a), TG_OK);
+    ck_assert_int_eq(tg_archive_get_integer(a, "training/position", &position), TG_OK);
+    ck_assert_int_eq(tg_archive_get_integer(a, "training/epoch", &epoch), TG_OK);
+    ck_assert_int_eq(position, 0);
+    ck_assert_int_eq(epoch, 1 + 2);
+    tg_archive_free(a);
+    tg_context_free(cx);
+    place_remove(&p);
+}
+END_TEST
+
 /* The killing is a test case of its own, for CK_RUN_CASE. */
 int main(void)
 {
@@ -270,6 +290,7 @@ int main(void)
     tcase_add_test(all, losses_of_the_examples_fall);
     tcase_add_test(all, wrong_arguments_give_one_line_and_status_1);
     tcase_add_test(all, language_model_stopped_and_continued_ends_in_the_same_bits);
+    tcase_add_test(all, language_model_goes_on_within_a_text_that_has_become_shorter);
     tcase_add_test(killed, killed_and_resumed_language_model_ends_in_the_same_bits);
     tcase_add_test(killed, language_model_killed_again_and_again_ends_in_the_same_bits);
     suite_add_tcase(suite, all);

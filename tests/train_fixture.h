@@ -15,6 +15,7 @@
 #include <tidegate/tidegate.h>
 
 #include "check_main.h"
+#include "hdf5/calls.h"
 
 enum { NET_T = 3, NET_B = 2, NET_I = 3, NET_H = 4 };
 
@@ -58,8 +59,24 @@ static inline void net_log(void *user, tg_log_level level, const char *message)
     snprintf(n->log + strlen(n->log), sizeof n->log - strlen(n->log), "%d %s\n", (int)level, message);
 }
 
+static inline int no_fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+/* No test pulls the plug, so nothing need reach the disk. */
+static inline void leave_out_fsync(void)
+{
+    static file_calls quick;
+    quick = tg__file_calls_libc;
+    quick.fsync = no_fsync;
+    if (tg__file_calls == &tg__file_calls_libc) tg__file_calls = &quick;
+}
+
 static inline net *net_new(const net_config *config)
 {
+    leave_out_fsync();
     net *n = calloc(1, sizeof *n);
     n->config = *config;
     n->cx = tg_context_new(&(tg_context_config){ .seed = config->seed,
