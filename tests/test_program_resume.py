@@ -143,13 +143,13 @@ def other_data_are_told_and_begin_validation_anew(folder):
     numbers = tiny_pairs(folder / "more.tsv", 60)
     hard = write(folder / "hard.tsv", "9 9\tone one one one one one\n")
     said = succeeds("resume", run, "--set", "epochs=6", "--set", "lr=0.002", "--train", numbers, "--valid", hard)
-    for sentence in ["more.tsv: not the train data", "hard.tsv: not the valid data", "the validation data are others",
+    for sentence in ["more.tsv: not the train data", "hard.tsv: not the valid data", "the validation data have changed",
                      "the schedule cosine goes on from the rate 0.002"]:
         expect(sentence in said.err, sentence, said)
     best = [line for line in said.err.splitlines() if "(best)" in line]
     expect(best and best[0].startswith("epoch 5 "), "the first validation on other data is the best on them", said)
     said = succeeds("resume", run, "--set", "epochs=7")  # the same data as before this time
-    expect("validation data are others" not in said.err and "not the" not in said.err, said)
+    expect("validation data have changed" not in said.err and "not the" not in said.err, said)
 
 
 def sampling_share_goes_by_the_limit_that_ends_the_run(folder):

@@ -247,7 +247,7 @@ static void begin_validation_anew(training_run *r, int64_t set_of_best)
     r->validation_set = 1 + (set_of_best > r->validation_set ? set_of_best : r->validation_set);
     r->saved = false;
     tg__run_tell(r, TG_LOG_INFO,
-                 "the validation data are others: the best loss, patience and plateau begin anew");
+                 "the validation data have changed: the best loss, patience and plateau start over");
 }
 
 static tg_status restore(training_run *r, const tg_archive *a)

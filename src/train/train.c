@@ -316,9 +316,10 @@ static tg_status go_on_in_epoch(training_run *r)
     if (is_done(r)) return TG_OK;
     const tg_status s = begin_epoch(r);
     if (s || !r->batches || p->position < r->batches) return s;
-    tg__run_tell(r, TG_LOG_INFO,
-                 "epoch %lld now has %lld batches, of which %lld would be done: the next epoch begins",
-                 (long long)p->epoch + 1, (long long)r->batches, (long long)p->position);
+    tg__run_tell(
+        r, TG_LOG_INFO,
+        "%lld batches of epoch %lld have been taken, and now it has only %lld: the next epoch begins",
+        (long long)p->position, (long long)p->epoch + 1, (long long)r->batches);
     p->epoch++, p->position = 0, r->batches = 0;
     r->saved = false;
     if (!is_done(r)) return begin_epoch(r);
@@ -342,7 +343,7 @@ static void go_on_with_schedule(training_run *r)
     const double rate = (double)tg_schedule_rate(s, at);
     if (tg__schedule_has_ended(s, at))
         tg__run_tell(r, TG_LOG_WARNING,
-                     "the schedule %s had come to its end: the rate stays at %g; another rate begins it anew",
+                     "the schedule %s has ended: the rate stays at %g; a different rate would restart it",
                      name, rate);
     else if (s->kind == TG_COSINE)
         tg__run_tell(r, TG_LOG_INFO, "the schedule %s goes on from the rate %g, and ends at step %lld", name,
