@@ -307,6 +307,56 @@ START_TEST(refuses_what_it_would_not_write_even_under_a_good_seal)
 }
 END_TEST
 
+static void seal_by_hand(bytes b)
+{
+    const uint64_t number[2] = { b.n - 4096, XXH64(b.data + 4096, b.n - 4096, 0) };
+    memcpy(b.data + 16, number, sizeof number);
+}
+
+START_TEST(damage_that_somebody_sealed_anew_does_not_crash_the_reader)
+{
+    tg_archive *a = tg_archive_new(cx);
+    char name[32];
+    for (int i = 0; i < 40;
+         i++) { /* more than a group's header holds: HDF5 makes a table of links, and of attributes */
+        snprintf(name, sizeof name, "group/number %d", i);
+        tg_archive_put_integer(a, name, i);
+        snprintf(name, sizeof name, "group/array %d", i);
+        tg_archive_put_array(a, name, TG_FLOAT32, 1, (int[]){ 1 }, &(float){ 1 });
+    }
+    ck_assert_int_eq(tg__sealed_save(cx, a, in_folder("x.h5"), false), TG_OK);
+    tg_archive_free(a);
+    const bytes whole = bytes_of(in_folder("x.h5"));
+    unsigned seed = 7;
+    int crashes = 0;
+    fflush(NULL);
+    for (int batch = 0; batch < 20; batch++) { /* a child each, which one crash ends */
+        const pid_t child = fork();
+        for (int i = 0; i < 25; i++) {
+            bytes b = { malloc(whole.n), whole.n };
+            memcpy(b.data, whole.data, whole.n);
+            for (int k = 0; k < 1 + i % 30; k++) {
+                seed = seed * 1664525 + 1013904223;
+                b.data[4096 + (seed >> 8) % (whole.n - 4096)] ^= (unsigned char)(1 << (seed >> 4 & 7));
+            }
+            if (!child) {
+                tg_archive *read;
+                seal_by_hand(b);
+                bytes_to(in_folder("y.h5"), b.data, b.n);
+                if (!tg__sealed_load(cx, in_folder("y.h5"), &read)) tg_archive_free(read);
+            }
+            free(b.data);
+        }
+        if (!child) _exit(0);
+        int status;
+        waitpid(child, &status, 0);
+        crashes += !WIFEXITED(status) || WEXITSTATUS(status);
+    }
+    free(whole.data);
+    ck_assert_int_eq(crashes, 0);
+}
+END_TEST
+
 START_TEST(says_nothing_on_the_streams_and_leaves_the_hosts_settings)
 {
     H5E_auto2_t before, after;
@@ -346,4 +396,5 @@ START_TEST(says_nothing_on_the_streams_and_leaves_the_hosts_settings)
 END_TEST
 
 TG_TEST_MAIN_FIXTURE("hdf5/hostile", setup, teardown, refuses_what_it_would_not_write_even_under_a_good_seal,
+                     damage_that_somebody_sealed_anew_does_not_crash_the_reader,
                      says_nothing_on_the_streams_and_leaves_the_hosts_settings)

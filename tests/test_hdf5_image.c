@@ -162,7 +162,11 @@ START_TEST(any_damage_is_found)
             whole.data[at] ^ (unsigned char)(1 << (i < 256 ? i % 8 : (int)(seed >> 5 & 7)));
         ck_assert_int_eq(pwrite(fd, &bad, 1, (off_t)at), 1);
         const tg_status s = tg__sealed_load(cx, path, &b);
-        ck_assert_msg(s == (at < 12 ? TG_ERR_FORMAT : TG_ERR_DAMAGED), "byte %zu: %d", at, s);
+        const bool newer = at == 8 ? bad > 1 : at > 8 && at < 12;
+        ck_assert_msg(s == (at < 8  ? TG_ERR_FORMAT
+                            : newer ? TG_ERR_VERSION
+                                    : TG_ERR_DAMAGED),
+                      "byte %zu: %d", at, s);
         ck_assert_ptr_null(b);
         ck_assert_int_eq(pwrite(fd, whole.data + at, 1, (off_t)at), 1);
     }

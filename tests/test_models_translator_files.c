@@ -111,6 +111,56 @@ START_TEST(wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothi
 }
 END_TEST
 
+/* An allocator that counts what it was asked for. */
+static size_t asked_for;
+static void *counting_allocate(void *user, size_t bytes)
+{
+    (void)user;
+    asked_for += bytes;
+    return malloc(bytes);
+}
+static void counting_release(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+START_TEST(a_file_that_declares_a_huge_model_is_refused_before_anything_is_allocated_for_it)
+{
+    static const change huge[] = { { "model/hidden", 'i', 20000 },
+                                   { "model/embed", 'i', 60000 },
+                                   { "model/readout", 'i', 60000 },
+                                   { "model/layers", 'i', 32 } };
+    world w = world_new(5, TG_WORDS, 7);
+    tg_translator tr = babbler(&w, TG_GRU, 1), untouched = { 0 };
+    tg_archive *a = put(&tr, w.cx);
+    for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
+        tg_archive *b = changed(w.cx, a, &huge[i]);
+        ck_assert_int_eq(tg_checkpoint_save(w.file, &(tg_checkpoint){ .params = tr.params, .also = b }),
+                         TG_OK);
+        tg_archive_free(b);
+        tg_context *cx = tg_context_new(
+            &(tg_context_config){ .allocate = counting_allocate, .release = counting_release });
+        asked_for = 0;
+        const tg_status s = tg_translator_open(cx, w.file, &untouched);
+        ck_assert_msg(s == TG_ERR_SHAPE || s == TG_ERR_FORMAT, "%s: %d: %s", huge[i].path, s,
+                      tg_context_message(cx));
+        ck_assert_msg(strstr(tg_context_message(cx), "parameters/"), "%s", tg_context_message(cx));
+        ck_assert_msg(asked_for < 4 << 20, "%s: %zu bytes", huge[i].path, asked_for);
+        ck_assert(!untouched.model && tg_context_ok(cx));
+        /* by whoever goes on with the run, too: before an optimizer has moments of that size */
+        tg_archive *read;
+        ck_assert_int_eq(tg_checkpoint_read(cx, w.file, &read), TG_OK);
+        ck_assert_int_eq(tg_translator_get(cx, read, &untouched), s);
+        tg_archive_free(read);
+        ck_assert_msg(asked_for < 8 << 20, "%s: %zu bytes", huge[i].path, asked_for);
+        tg_context_free(cx);
+    }
+    tg_archive_free(a);
+    world_free(&w);
+}
+END_TEST
+
 START_TEST(one_vocabulary_for_both_sides_is_one_when_read_again)
 {
     world w = world_new(5, TG_WORDS, 7);
@@ -160,5 +210,6 @@ END_TEST
 TG_TEST_MAIN("models/translator_files", saved_and_opened_translator_gives_the_same_translations,
              opening_what_is_no_translator_says_so_with_the_path,
              wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothing,
+             a_file_that_declares_a_huge_model_is_refused_before_anything_is_allocated_for_it,
              one_vocabulary_for_both_sides_is_one_when_read_again,
              translator_of_wrong_settings_or_vocabularies_poisons_nothing)

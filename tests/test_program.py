@@ -82,7 +82,7 @@ def wrong_usage_says_so_in_two_lines(folder):
             (["resume", "a", "b"], "one argument too many"),
             (["translate"], "MODEL is missing: usage: tidegate translate MODEL"),
             (["evaluate", "model"], "--data FILE is missing"),
-            (["verify"], "FILE is missing: usage: tidegate verify FILE"),
+            (["verify"], "MODEL is missing: usage: tidegate verify MODEL"),
             (["doctor", "who"], "one argument too many")]:
         run = fails(*arguments, code=2, says=says)
         expect("--help" in run.err and not run.out, run)
@@ -391,17 +391,74 @@ def damage_is_told_and_harms_nothing(folder):
         fails(command, folder / "absent", *more, says="absent")
 
 
-def seal_makes_an_edit_good(folder):
+def seal_makes_an_edit_good_and_asks_whether_it_was_one(folder):
     run = trained(folder)
-    edited = bytearray((run / "best.h5").read_bytes())
-    edited[len(edited) // 2] ^= 0x01  # in the middle lie the numbers of a parameter
-    path = write(folder / "edited.h5", bytes(edited))
+    path, content = run / "last.h5", bytearray((run / "last.h5").read_bytes())
+    content[len(content) // 2] ^= 0x01  # in the middle lie the numbers of a parameter
+    write(path, bytes(content))
     fails("verify", path)
-    succeeds("seal", path)
+    refused = fails("seal", path, says="--force")
+    expect("cannot be told" in refused.err and f"whole beside it: {run}/last.h5.1, {run}/best.h5" in refused.err, refused)
+    expect(path.read_bytes() == bytes(content), "sealed all the same")
+    expect("sealed" in succeeds("seal", path, "--force").out, "not sealed")
     expect("ok" in succeeds("verify", path).out, "sealed, but not whole")
+    expect("whole already" in succeeds("seal", path).out, "a whole file is sealed again")
+    content = bytearray(path.read_bytes())
+    content[100] = 1  # in the header: no edit does that
+    write(path, bytes(content))
+    fails("seal", path, "--force", says="is damaged: there is something where its header has zeros")
     before = write(folder / "text.h5", "no checkpoint\n" * 1000).read_bytes()
-    fails("seal", folder / "text.h5")
+    fails("seal", folder / "text.h5", "--force")
     expect((folder / "text.h5").read_bytes() == before, "seal changed a file that it cannot read")
+
+
+def a_file_that_crashes_hdf5_while_it_is_sealed_crashes_a_child_alone(folder):
+    run = trained(folder, epochs=1)
+    path = write(run / "last.h5", (run / "last.h5").read_bytes() + b"0")
+    crashing = os.path.join(os.path.dirname(harness.COMPARE), "libcrashing_hdf5.so")
+    if not os.path.exists(crashing):
+        raise harness.Missing("libcrashing_hdf5.so")
+    before = contents(run)
+    fails("seal", path, "--force", says="HDF5 crashed while it read the file", env={**os.environ, "LD_PRELOAD": crashing})
+    expect(before == contents(run), "something was changed")
+
+
+def inspect_takes_time_as_the_file_is_long(folder):
+    run = trained(folder, epochs=1)
+    seconds = []
+    for groups in (1500, 6000):
+        path = harness.edited(run / "last.h5", folder / f"{groups}.h5", **{f"group{i}/value": "text" for i in range(groups)})
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        expect(succeeds("inspect", path).out.count("\ngroup") == groups, "not all groups are shown")
+        seconds.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
+    expect(seconds[1] < 8 * seconds[0] + 0.1, seconds)
+
+
+def verify_takes_runs_and_files_and_says_what_beside_a_damaged_one_is_whole(folder):
+    run = trained(folder)
+    listed = succeeds("verify", run, run / "best.h5").out.splitlines()
+    expect([line.split(":")[0] for line in listed] == [f"{run}/{name}" for name in ("last.h5", "last.h5.1", "best.h5", "best.h5")], listed)
+    whole = (run / "last.h5").read_bytes()
+    write(run / "last.h5", whole[:-1])
+    result = fails("verify", run)
+    expect(f"whole beside it: {run}/last.h5.1, {run}/best.h5" in result.err and "seal" not in result.err, result)
+    expect(len(result.out.splitlines()) == 2, "the others were not looked at", result)
+    result = Run("verify", run / "best.h5", run / "last.h5", folder / "none", folder)
+    expect(result.code == 1 and len(result.err.splitlines()) == 3 and len(result.out.splitlines()) == 1, result)
+    write(run / "last.h5.1", b"")
+    write(run / "best.h5", b"")
+    fails("verify", run / "last.h5", says="no whole checkpoint of a run lies beside it")
+
+
+def a_run_of_a_newer_format_is_refused_and_left_as_it_is(folder):
+    run = trained(folder)
+    content = bytearray((run / "last.h5").read_bytes())
+    content[8] = 2  # the version of the header
+    write(run / "last.h5", bytes(content))
+    before = contents(run)
+    for command in (["resume", run], ["verify", run / "last.h5"], ["seal", run / "last.h5", "--force"], ["inspect", run / "last.h5"]):
+        fails(*command, says="is of format 2; this library reads format 1")
+    expect(before == contents(run), "something was changed")
 
 
 def bench_times_the_sizes_that_are_asked_for(folder):

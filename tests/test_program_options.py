@@ -60,7 +60,7 @@ def a_name_that_is_nearly_right_is_asked_for(folder):
 
 def a_missing_argument_is_named(folder):
     for arguments, says in [(["resume"], "resume: DIR is missing"), (["translate"], "translate: MODEL is missing"),
-                            (["plot"], "plot: DIR is missing"), (["verify"], "verify: FILE is missing"),
+                            (["plot"], "plot: DIR is missing"), (["verify"], "verify: MODEL is missing"),
                             (["evaluate", "model"], "--data FILE is missing"), (["score"], "--reference FILE is missing"),
                             (["train", "translate", "--train", "--out", "run"], "--train takes a value (FILE), but '--out' follows"),
                             ([*NOWHERE, "--cell"], "--cell takes a value (gru|gru-reset-after)")]:

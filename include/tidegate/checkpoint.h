@@ -44,17 +44,19 @@ typedef struct tg_checkpoint {
     const tg_archive *also; /* saved beside: "model/...", "vocabulary/...", what you like. A load
                              * leaves it alone: tg_checkpoint_read() and look. */
     bool keep_previous;     /* the old file stays, as "<path>.1" */
-    bool allow_nonfinite;   /* default: parameters that are not finite are refused both ways */
+    bool allow_nonfinite;   /* default: parameters, moments and states that are not finite are refused both
+                             * ways */
 } tg_checkpoint;
 
 /* Saves, durably: after TG_OK the file survives a power cut. On failure the old file is untouched. */
 TG_API tg_status tg_checkpoint_save(const char *path, const tg_checkpoint *c) TG_MUST_CHECK;
 
 /* All matches, by name, type and shape, or nothing changes; the message names the dataset and both
- * shapes. TG_ERR_ABSENT: no file; TG_ERR_IO: it cannot be read; TG_ERR_DAMAGED: the seal is broken; TG_ERR_FORMAT: not a
- * checkpoint, of another precision, or something is missing, of another type, or too much: the moments must be exactly
- * those of the optimizer; TG_ERR_SHAPE: another shape; TG_ERR_NUMBER: a parameter is not finite; TG_ERR_STATE: another seed,
- * or parameters that are shared. */
+ * shapes. TG_ERR_ABSENT: no file; TG_ERR_IO: it cannot be read; TG_ERR_DAMAGED: the seal is broken;
+ * TG_ERR_VERSION: of a newer format; TG_ERR_FORMAT: not a checkpoint, of another precision, with counts out
+ * of range, or something is missing, of another type, or too much: the moments must be exactly those of the
+ * optimizer; TG_ERR_SHAPE: another shape; TG_ERR_NUMBER: a parameter, moment or state is not finite, or a
+ * second moment negative; TG_ERR_STATE: another seed, or parameters that are shared. */
 TG_API tg_status tg_checkpoint_load(const char *path, const tg_checkpoint *c) TG_MUST_CHECK;
 
 /* In two halves, for those who must look inside before they can build the model. */
@@ -63,7 +65,9 @@ TG_API tg_status tg_checkpoint_restore(const tg_archive *a, const tg_checkpoint 
 
 /* Is the seal whole and the content readable? */
 TG_API tg_status tg_checkpoint_verify(tg_context *cx, const char *path) TG_MUST_CHECK;
-/* Makes the seal anew, after an edit by hand. The content must be readable. */
+/* Makes the seal anew, after an edit by hand. The content must be readable, and the rest of the header whole. That the content
+ * was edited, not damaged, is for the caller to know. It is read by HDF5, which may crash on damage: where that matters, call
+ * this in a process of its own. */
 TG_API tg_status tg_checkpoint_seal(tg_context *cx, const char *path) TG_MUST_CHECK;
 
 #ifdef __cplusplus

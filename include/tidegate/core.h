@@ -76,7 +76,8 @@ extern "C" {
     X(TG_ERR_FORMAT, -9, "a file does not hold what was expected")                                           \
     X(TG_ERR_DAMAGED, -10, "a file is damaged")                                                              \
     X(TG_ERR_DATA, -11, "the data cannot be used")                                                           \
-    X(TG_ERR_INTERRUPTED, -12, "interrupted")
+    X(TG_ERR_INTERRUPTED, -12, "interrupted")                                                                \
+    X(TG_ERR_VERSION, -13, "a file is of a newer format")
 
 typedef enum tg_status {
 #define X(name, value, text) name = value,

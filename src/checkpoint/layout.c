@@ -1,6 +1,8 @@
 /* checkpoint/layout.c -- where everything stands in a checkpoint. */
 #include "checkpoint/layout.h"
 
+#include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,11 +18,11 @@ const field tg__progress_field[] = {
     { "training/skipped", FIELD_INT64, offsetof(tg_progress, skipped) },
     { "training/bad_streak", FIELD_INT, offsetof(tg_progress, bad_streak) },
     { "training/validated", FIELD_BOOL, offsetof(tg_progress, validated) },
-    { "training/best", FIELD_DOUBLE, offsetof(tg_progress, best) },
+    { "training/best", FIELD_DOUBLE, offsetof(tg_progress, best), ANY_NUMBER },
     { "training/best_step", FIELD_INT64, offsetof(tg_progress, best_step) },
     { "training/waited", FIELD_INT, offsetof(tg_progress, waited) },
-    { "training/last_valid", FIELD_DOUBLE, offsetof(tg_progress, last_valid) },
-    { "training/sum_loss", FIELD_DOUBLE, offsetof(tg_progress, sum_loss) },
+    { "training/last_valid", FIELD_DOUBLE, offsetof(tg_progress, last_valid), ANY_NUMBER },
+    { "training/sum_loss", FIELD_DOUBLE, offsetof(tg_progress, sum_loss), ANY_SIGN },
     { "training/sum_units", FIELD_DOUBLE, offsetof(tg_progress, sum_units) },
     { "training/sum_norm", FIELD_DOUBLE, offsetof(tg_progress, sum_norm) },
     { "training/sum_steps", FIELD_INT64, offsetof(tg_progress, sum_steps) },
@@ -29,13 +31,13 @@ const field tg__progress_field[] = {
 
 /* beside "training/schedule/kind", a name */
 const field tg__schedule_field[] = {
-    { "training/schedule/lr", FIELD_REAL, offsetof(tg_schedule, lr) },
-    { "training/schedule/warmup", FIELD_INT64, offsetof(tg_schedule, warmup) },
-    { "training/schedule/period", FIELD_INT64, offsetof(tg_schedule, period) },
-    { "training/schedule/gamma", FIELD_REAL, offsetof(tg_schedule, gamma) },
-    { "training/schedule/min", FIELD_REAL, offsetof(tg_schedule, min) },
-    { "training/schedule/patience", FIELD_INT, offsetof(tg_schedule, patience) },
-    { "training/schedule/best", FIELD_DOUBLE, offsetof(tg_schedule, best) },
+    { "training/schedule/lr", FIELD_REAL, offsetof(tg_schedule, lr), ANY_SIGN },
+    { "training/schedule/warmup", FIELD_INT64, offsetof(tg_schedule, warmup), ANY_NUMBER },
+    { "training/schedule/period", FIELD_INT64, offsetof(tg_schedule, period), ANY_NUMBER },
+    { "training/schedule/gamma", FIELD_REAL, offsetof(tg_schedule, gamma), ANY_SIGN },
+    { "training/schedule/min", FIELD_REAL, offsetof(tg_schedule, min), ANY_SIGN },
+    { "training/schedule/patience", FIELD_INT, offsetof(tg_schedule, patience), ANY_NUMBER },
+    { "training/schedule/best", FIELD_DOUBLE, offsetof(tg_schedule, best), ANY_SIGN },
     { "training/schedule/bad", FIELD_INT, offsetof(tg_schedule, bad) },
     { "training/schedule/drops", FIELD_INT, offsetof(tg_schedule, drops) },
     { "training/schedule/seen", FIELD_BOOL, offsetof(tg_schedule, seen) },
@@ -44,6 +46,24 @@ const field tg__schedule_field[] = {
     { "training/schedule/pace", FIELD_DOUBLE, offsetof(tg_schedule, pace), .optional = true },
     { NULL },
 };
+
+tg_status tg__field_check(tg_context *cx, const char *file, const field *f, int64_t integer, double number)
+{
+    const int64_t largest = f->kind == FIELD_BOOL  ? 1
+                            : f->kind == FIELD_INT ? INT_MAX / (f->range == ANY_NUMBER ? 1 : 2)
+                                                   : INT64_MAX / (f->range == ANY_NUMBER ? 1 : 4);
+    const bool is_number = tg__field_is_number(f);
+    const double rounded = f->kind == FIELD_REAL ? (double)(tg_real)number : number;
+    const bool fits =
+        is_number ? (f->range == ANY_NUMBER || isfinite(rounded)) && !(f->range == AS_COUNTED && number < 0)
+                  : integer <= largest && integer >= (f->range == AS_COUNTED ? 0 : -largest);
+    if (fits) return TG_OK;
+    if (is_number)
+        return tg_context_note(cx, TG_ERR_FORMAT, "%.300s: '%s' is %g, out of its range", file, f->path,
+                               number);
+    return tg_context_note(cx, TG_ERR_FORMAT, "%.300s: '%s' is %lld, out of its range", file, f->path,
+                           (long long)integer);
+}
 
 path_text tg__path(const char *format, ...)
 {
@@ -74,7 +94,6 @@ tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who)
     tg_context *cx = tg__checkpoint_context(c);
     if (!cx) return TG_ERR_ARGUMENT;
     if (cx->status) return cx->status;
-    if (c->params && !tg__params_place(c->params)) return cx->status;
     if (c->optimizer) {
         tg_params *ps = tg__optimizer_params(c->optimizer);
         if (c->params && ps != c->params)
@@ -106,12 +125,16 @@ tg_status tg__checkpoint_check_root(tg_context *cx, const tg_archive *a)
     if (!format || format->array || format->type != TG_TEXT || strcmp(format->data, CHECKPOINT_FORMAT))
         return tg_context_note(cx, TG_ERR_FORMAT, "%s: is no checkpoint: its attribute 'format' is not '%s'",
                                file, CHECKPOINT_FORMAT);
-    if (!version || version->array || version->type != TG_INT64 ||
-        *(const int64_t *)version->data != CHECKPOINT_VERSION)
-        return tg_context_note(
-            cx, TG_ERR_FORMAT,
-            "%s: its attribute 'format_version' is not %d, the one that this library reads", file,
-            (int)CHECKPOINT_VERSION);
+    const int64_t found =
+        version && !version->array && version->type == TG_INT64 ? *(const int64_t *)version->data : 0;
+    if (found > CHECKPOINT_VERSION)
+        return tg_context_note(cx, TG_ERR_VERSION,
+                               "%s: its content is of format %lld; this library reads format %d: a newer one "
+                               "is needed",
+                               file, (long long)found, (int)CHECKPOINT_VERSION);
+    if (found < CHECKPOINT_VERSION)
+        return tg_context_note(cx, TG_ERR_FORMAT, "%s: its attribute 'format_version' is not the number %d",
+                               file, (int)CHECKPOINT_VERSION);
     if (!precision || precision->array || precision->type != TG_TEXT)
         return tg_context_note(cx, TG_ERR_FORMAT, "%s: is no checkpoint: it has no attribute 'precision'",
                                file);

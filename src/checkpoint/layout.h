@@ -21,13 +21,23 @@
 #define CHECKPOINT_REAL      (TG_DOUBLE ? TG_FLOAT64 : TG_FLOAT32)
 enum { CHECKPOINT_VERSION = 1 };
 
-/* One field of a struct that is saved as one value. */
+/* One field of a struct that is saved as one value. Both ways it must be within its range, so that whoever counts on from
+ * it meets no overflow and no NaN: AS_COUNTED is finite, not negative, and far from where it would overflow; ANY_SIGN the
+ * same on both sides of 0; ANY_NUMBER whatever fits. */
 typedef struct field {
     const char *path;
     enum { FIELD_INT64, FIELD_INT, FIELD_BOOL, FIELD_DOUBLE, FIELD_REAL } kind;
     size_t offset;
+    enum { AS_COUNTED, ANY_SIGN, ANY_NUMBER } range;
     bool optional; /* of a schedule that goes on with another period; absent stands for 0 */
 } field;
+
+/* The value of a field, in the one of the two that its kind says; TG_ERR_FORMAT with a sentence if it is out of range. */
+tg_status tg__field_check(tg_context *cx, const char *file, const field *f, int64_t integer, double number);
+static inline bool tg__field_is_number(const field *f)
+{
+    return f->kind == FIELD_DOUBLE || f->kind == FIELD_REAL;
+}
 
 extern const field tg__progress_field[], tg__schedule_field[]; /* up to a NULL path */
 
@@ -46,6 +56,10 @@ tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who);
 
 /* What tg_checkpoint_save() would seal into the file `path`; the caller frees it. */
 tg_status tg__checkpoint_gather(const char *path, const tg_checkpoint *c, tg_archive **to);
+
+/* Is there a dataset of this library's numbers for every parameter, of its shape, and nothing else below "parameters"?
+ * Asked before the parameters have their memory: a file that declares more than it holds makes nobody allocate it. */
+tg_status tg__checkpoint_check_parameters(tg_context *cx, const tg_archive *a, const tg_params *ps);
 
 /* Is this the archive of a checkpoint, of a version that we can read? */
 tg_status tg__checkpoint_check_root(tg_context *cx, const tg_archive *a);

@@ -1,6 +1,4 @@
 /* checkpoint/restore.c -- looks at everything first, and only then changes anything. */
-#include <limits.h>
-#include <math.h>
 #include <string.h>
 
 #include "checkpoint/layout.h"
@@ -18,7 +16,7 @@ typedef struct restore {
     tg_progress progress; /* as the file has them, until all is known to fit */
     tg_schedule schedule;
     int64_t steps, random_step;
-    double lr;
+    tg_real lr;
 } restore;
 
 /* ---- looking ---- */
@@ -37,26 +35,21 @@ static tg_status get_value(const restore *r, const char *path, tg_type type, con
 
 static tg_status get_field(const restore *r, const field *f, void *object)
 {
-    const bool number = f->kind == FIELD_DOUBLE || f->kind == FIELD_REAL;
+    const bool is_number = tg__field_is_number(f);
     const void *value = NULL;
     if (f->optional && !tg_archive_has(r->a, f->path)) return TG_OK; /* r is zeroed */
-    const tg_status s = get_value(r, f->path, number ? TG_FLOAT64 : TG_INT64, &value);
+    tg_status s = get_value(r, f->path, is_number ? TG_FLOAT64 : TG_INT64, &value);
     void *at = (char *)object + f->offset;
     if (s) return s;
-    const int64_t integer = number ? 0 : *(const int64_t *)value;
-    const double real = number ? *(const double *)value : 0;
-    const bool fits = f->kind == FIELD_INT    ? integer >= INT_MIN && integer <= INT_MAX
-                      : f->kind == FIELD_BOOL ? integer == 0 || integer == 1
-                                              : true;
-    if (!fits)
-        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: '%s' is %lld", r->file, f->path,
-                               (long long)integer);
+    const int64_t integer = is_number ? 0 : *(const int64_t *)value;
+    const double number = is_number ? *(const double *)value : 0;
+    if ((s = tg__field_check(r->cx, r->file, f, integer, number))) return s;
     switch (f->kind) {
     case FIELD_INT64: *(int64_t *)at = integer; break;
     case FIELD_INT: *(int *)at = (int)integer; break;
     case FIELD_BOOL: *(bool *)at = integer; break;
-    case FIELD_DOUBLE: *(double *)at = real; break;
-    case FIELD_REAL: *(tg_real *)at = (tg_real)real; break;
+    case FIELD_DOUBLE: *(double *)at = number; break;
+    case FIELD_REAL: *(tg_real *)at = (tg_real)number; break;
     }
     return TG_OK;
 }
@@ -120,6 +113,54 @@ static tg_status check_moments(const restore *r, const tg_optimizer *o)
     return TG_OK;
 }
 
+/* The numbers of the dataset at `path`, which is there: finite, and, as second moments are, not negative. */
+static tg_status check_numbers(const restore *r, const char *path, bool second_moments)
+{
+    const tg_entry *e = tg__archive_find(r->a, path);
+    const tg_real *x = e->data;
+    size_t n = 1, bad;
+    for (int i = 0; i < e->rank; i++) n *= (size_t)e->dim[i];
+    bad = r->c->allow_nonfinite ? n : tg__first_nonfinite(x, n);
+    for (size_t i = 0; second_moments && i < n && bad == n; i++)
+        if (x[i] < 0) bad = i;
+    if (bad == n) return TG_OK;
+    return tg_context_note(r->cx, TG_ERR_NUMBER, "%s: dataset '%s': element %zu is %g", r->file, path, bad,
+                           (double)x[bad]);
+}
+
+static tg_status check_numbers_of_views(const restore *r, const tg_params *ps, const char *group,
+                                        bool second_moments)
+{
+    tg_status s = TG_OK;
+    for (int i = 0; !s && i < ps->views; i++)
+        s = check_numbers(r, tg__path("%s/%s", group, ps->view[i].name).s, second_moments);
+    return s;
+}
+
+static tg_status check_precision(const restore *r)
+{
+    const char *precision = tg__archive_find(r->a, "precision")->data;
+    if (!strcmp(precision, CHECKPOINT_PRECISION)) return TG_OK;
+    return tg_context_note(
+        r->cx, TG_ERR_FORMAT,
+        "%s: holds %.40s numbers, and this is the library of %s: load it with the other one "
+        "(libtidegate is float32, libtidegate-double float64)",
+        r->file, precision, CHECKPOINT_PRECISION);
+}
+
+static tg_status check_root(const restore *r)
+{
+    const tg_status s = tg__checkpoint_check_root(r->cx, r->a);
+    return s ? s : check_precision(r);
+}
+
+tg_status tg__checkpoint_check_parameters(tg_context *cx, const tg_archive *a, const tg_params *ps)
+{
+    const restore r = { .cx = cx, .a = a, .file = a->source ? a->source : "archive" };
+    const tg_status s = check_root(&r);
+    return s ? s : check_views(&r, ps, "parameters");
+}
+
 static tg_status check_params(const restore *r)
 {
     const tg_params *ps = r->c->params;
@@ -127,42 +168,29 @@ static tg_status check_params(const restore *r)
         return tg_context_note(r->cx, TG_ERR_STATE,
                                "%s: not loaded: these parameters are shared, and read only", r->file);
     const tg_status s = check_views(r, ps, "parameters");
-    if (s || r->c->allow_nonfinite) return s;
-    for (int i = 0; i < ps->views; i++) {
-        tg_parameter_info info;
-        tg_params_info(ps, i, &info);
-        const tg_real *data = tg__archive_find(r->a, tg__path("parameters/%s", info.name).s)->data;
-        const size_t bad = tg__first_nonfinite(data, info.size);
-        if (bad < info.size)
-            return tg_context_note(r->cx, TG_ERR_NUMBER, "%s: dataset 'parameters/%s': element %zu is %g",
-                                   r->file, info.name, bad, (double)data[bad]);
-    }
-    return TG_OK;
+    return s ? s : check_numbers_of_views(r, ps, "parameters", false);
 }
 
 static tg_status check_optimizer(restore *r)
 {
+    const field steps = { "optimizer/steps", FIELD_INT64, offsetof(restore, steps), AS_COUNTED },
+                lr = { "optimizer/lr", FIELD_REAL, offsetof(restore, lr), AS_COUNTED };
     tg_optimizer *o = r->c->optimizer;
-    const void *kind, *steps, *lr;
+    const tg_params *ps = tg__optimizer_params(o);
+    const void *kind;
     tg_status s = get_value(r, "optimizer/kind", TG_TEXT, &kind);
     if (s) return s;
     if (strcmp(kind, tg_optimizer_name(o)))
         return tg_context_note(r->cx, TG_ERR_FORMAT,
                                "%s: was trained with the optimizer '%.40s'; this one is '%s'", r->file,
                                (const char *)kind, tg_optimizer_name(o));
-    if ((s = get_value(r, "optimizer/steps", TG_INT64, &steps)) ||
-        (s = get_value(r, "optimizer/lr", TG_FLOAT64, &lr)))
-        return s;
-    r->steps = *(const int64_t *)steps;
-    r->lr = *(const double *)lr;
-    if (!(r->lr >= 0 && r->lr < (double)INFINITY))
-        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: 'optimizer/lr' is %g", r->file, r->lr);
-    if (r->steps < 0)
-        return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: 'optimizer/steps' is %lld", r->file,
-                               (long long)r->steps);
-    for (int k = 0; !s && k < tg__optimizer_moments(o); k++)
-        s = check_views(r, tg__optimizer_params(o),
-                        tg__path("optimizer/%s", tg__optimizer_moment_name(o, k)).s);
+    if ((s = get_field(r, &steps, r)) || (s = get_field(r, &lr, r))) return s;
+    for (int k = 0; !s && k < tg__optimizer_moments(o); k++) {
+        const char *name = tg__optimizer_moment_name(o, k);
+        const path_text group = tg__path("optimizer/%s", name);
+        s = check_views(r, ps, group.s);
+        if (!s) s = check_numbers_of_views(r, ps, group.s, !strcmp(name, "v"));
+    }
     return s ? s : check_moments(r, o);
 }
 
@@ -171,7 +199,9 @@ static tg_status check_states(const restore *r)
     const int n = tg__checkpoint_states(r->c);
     for (int i = 0; i < n; i++) {
         const tg_tensor *h = r->c->states[i].h;
-        const tg_status s = check_array(r, tg__path("training/states/%d/h", i).s, h->rank, h->dim);
+        const path_text path = tg__path("training/states/%d/h", i);
+        tg_status s = check_array(r, path.s, h->rank, h->dim);
+        if (!s) s = check_numbers(r, path.s, false);
         if (s) return s;
     }
     if (tg_archive_has(r->a, tg__path("training/states/%d/h", n).s))
@@ -208,29 +238,17 @@ static tg_status check_progress(restore *r)
     return s;
 }
 
-static tg_status check_precision(const restore *r)
-{
-    const char *precision = tg__archive_find(r->a, "precision")->data;
-    if (!strcmp(precision, CHECKPOINT_PRECISION)) return TG_OK;
-    return tg_context_note(
-        r->cx, TG_ERR_FORMAT,
-        "%s: holds %.40s numbers, and this is the library of %s: load it with the other one "
-        "(libtidegate is float32, libtidegate-double float64)",
-        r->file, precision, CHECKPOINT_PRECISION);
-}
-
 static tg_status check_all(restore *r)
 {
     const tg_checkpoint *c = r->c;
-    tg_status s = tg__checkpoint_check_root(r->cx, r->a);
-    if (!s) s = check_precision(r);
+    tg_status s = check_root(r);
     if (!s && c->params) s = check_params(r);
     if (!s && c->optimizer) s = check_optimizer(r);
     if (!s && c->states) s = check_states(r);
     if (!s && c->schedule) s = check_schedule(r);
     if (!s && c->progress) s = check_progress(r);
     if (!s && (c->progress || c->optimizer)) {
-        const field step = { "training/random_step", FIELD_INT64, offsetof(restore, random_step) };
+        const field step = { "training/random_step", FIELD_INT64, offsetof(restore, random_step), ANY_SIGN };
         s = get_field(r, &step, r);
     }
     return s;
@@ -256,7 +274,7 @@ static void set_all(const restore *r)
     for (int k = 0; o && k < tg__optimizer_moments(o); k++)
         set_views(r, tg__optimizer_params(o), tg__path("optimizer/%s", tg__optimizer_moment_name(o, k)).s,
                   tg__optimizer_moment(o, k));
-    if (o) tg__optimizer_restore(o, r->steps, r->lr);
+    if (o) tg__optimizer_restore(o, r->steps, (double)r->lr);
     for (int i = 0; i < tg__checkpoint_states(c); i++) {
         tg_tensor *h = c->states[i].h;
         memcpy(h->data, tg__archive_find(r->a, tg__path("training/states/%d/h", i).s)->data,
@@ -275,6 +293,7 @@ tg_status tg_checkpoint_restore(const tg_archive *a, const tg_checkpoint *c)
     if ((s = MISSING(r.cx, ARG(a)))) return s;
     r.file = a->source ? a->source : "archive";
     s = check_all(&r);
+    if (!s && c->params && !tg__params_place(c->params)) s = r.cx->status;
     if (!s) set_all(&r);
     return s;
 }

@@ -11,16 +11,27 @@
 
 /* An archive keeps the first failure of a put itself: tg_archive_status() is asked once, at the end. */
 
-static void put_field(tg_archive *a, const field *f, const void *object)
+/* The fields of an object, up to a NULL path. */
+static tg_status put_fields(tg_archive *a, const char *file, const field *f, const void *object)
 {
-    const char *at = (const char *)object + f->offset;
-    switch (f->kind) {
-    case FIELD_INT64: tg_archive_put_integer(a, f->path, *(const int64_t *)(const void *)at); break;
-    case FIELD_INT: tg_archive_put_integer(a, f->path, *(const int *)(const void *)at); break;
-    case FIELD_BOOL: tg_archive_put_integer(a, f->path, *(const bool *)(const void *)at); break;
-    case FIELD_DOUBLE: tg_archive_put_number(a, f->path, *(const double *)(const void *)at); break;
-    case FIELD_REAL: tg_archive_put_number(a, f->path, (double)*(const tg_real *)(const void *)at); break;
+    tg_status s = TG_OK;
+    for (; !s && f->path; f++) {
+        const void *at = (const char *)object + f->offset;
+        const double number = f->kind == FIELD_DOUBLE ? *(const double *)at
+                              : f->kind == FIELD_REAL ? (double)*(const tg_real *)at
+                                                      : 0;
+        const int64_t integer = f->kind == FIELD_INT64  ? *(const int64_t *)at
+                                : f->kind == FIELD_INT  ? *(const int *)at
+                                : f->kind == FIELD_BOOL ? *(const bool *)at
+                                                        : 0;
+        if (f->optional && !integer && number == 0) continue;
+        s = tg__field_check(a->cx, file, f, integer, number);
+        if (tg__field_is_number(f))
+            tg_archive_put_number(a, f->path, number);
+        else
+            tg_archive_put_integer(a, f->path, integer);
     }
+    return s;
 }
 
 static void put_root(tg_archive *a, const tg_checkpoint *c)
@@ -48,22 +59,45 @@ static void put_views(tg_archive *a, const tg_params *ps, const char *group, con
     }
 }
 
-/* The first element, by names in order, that is not finite. */
-static tg_status check_finite(tg_context *cx, const tg_params *ps, const char *path)
+/* "<path>: not saved", with what is not finite. */
+static tg_status not_finite(tg_context *cx, const char *path, const char *what, const char *name,
+                            tg_real value, size_t at, size_t n)
+{
+    return tg_context_note(cx, TG_ERR_NUMBER, "%.200s: not saved: %s '%s' is %g at element %zu of %zu", path,
+                           what, name, (double)value, at, n);
+}
+
+/* The first element of a flat block, by names in order, that is not finite. */
+static tg_status check_finite(tg_context *cx, const tg_params *ps, const tg_real *flat, const char *path,
+                              const char *what)
 {
     for (int i = 0; i < ps->views; i++) {
         const param_view *v = &ps->view[i];
-        const tg_real *x = v->block->x.data + v->column;
+        const tg_real *x = flat + v->block->offset + v->column;
         const size_t width = (size_t)v->width, stride = (size_t)tg__columns(&v->block->x);
         for (size_t k = 0, rows = tg__rows(&v->block->x); k < rows; k++) {
             const size_t j = tg__first_nonfinite(x + k * stride, width);
             if (j < width)
-                return tg_context_note(cx, TG_ERR_NUMBER,
-                                       "%.200s: not saved: parameter '%s' is %g at element %zu of %zu", path,
-                                       v->name, (double)x[k * stride + j], k * width + j, rows * width);
+                return not_finite(cx, path, what, v->name, x[k * stride + j], k * width + j, rows * width);
         }
     }
     return TG_OK;
+}
+
+/* What a load would refuse is not saved. */
+static tg_status check_all_finite(tg_context *cx, const tg_checkpoint *c, const char *path)
+{
+    tg_optimizer *o = c->optimizer;
+    tg_status s = c->params ? check_finite(cx, c->params, c->params->value, path, "parameter") : TG_OK;
+    for (int k = 0; !s && o && k < tg__optimizer_moments(o); k++)
+        s = check_finite(cx, tg__optimizer_params(o), tg__optimizer_moment(o, k), path,
+                         tg__path("the optimizer's %s of", tg__optimizer_moment_name(o, k)).s);
+    for (int i = 0; !s && i < tg__checkpoint_states(c); i++) {
+        const tg_tensor *h = c->states[i].h;
+        const size_t n = tg__size(h), bad = tg__first_nonfinite(h->data, n);
+        if (bad < n) s = not_finite(cx, path, "state", tg__path("%d", i).s, h->data[bad], bad, n);
+    }
+    return s;
 }
 
 static void put_optimizer(tg_archive *a, tg_optimizer *o)
@@ -81,22 +115,22 @@ static void put_optimizer(tg_archive *a, tg_optimizer *o)
                   tg__optimizer_moment(o, k));
 }
 
-static void put_training(tg_archive *a, tg_context *cx, const tg_checkpoint *c)
+static tg_status put_training(tg_archive *a, tg_context *cx, const tg_checkpoint *c, const char *file)
 {
+    tg_status s = TG_OK;
     tg_archive_put_integer(a, "training/seed", (int64_t)tg_context_seed(cx));
     tg_archive_put_integer(a, "training/random_step", tg_context_step(cx));
-    if (c->progress)
-        for (const field *f = tg__progress_field; f->path; f++) put_field(a, f, c->progress);
-    if (c->schedule) {
+    if (c->progress) s = put_fields(a, file, tg__progress_field, c->progress);
+    if (!s && c->schedule) {
         tg_archive_put_text(a, "training/schedule/kind", tg_schedule_name(c->schedule->kind));
-        for (const field *f = tg__schedule_field; f->path; f++)
-            if (!f->optional || c->schedule->from) put_field(a, f, c->schedule);
+        s = put_fields(a, file, tg__schedule_field, c->schedule);
     }
     for (int i = 0; i < tg__checkpoint_states(c); i++) {
         const tg_tensor *h = c->states[i].h;
         tg_archive_put_array(a, tg__path("training/states/%d/h", i).s, CHECKPOINT_REAL, h->rank, h->dim,
                              h->data);
     }
+    return s;
 }
 
 static bool is_below(const char *path, const char *group)
@@ -142,14 +176,14 @@ tg_status tg__checkpoint_gather(const char *path, const tg_checkpoint *c, tg_arc
     tg_context *cx = tg__checkpoint_context(c);
     if (c->params && !tg__params_freeze(c->params)) return cx->status;
     if ((s = UNNAMED(cx, path))) return s;
-    if (c->params && !c->allow_nonfinite && (s = check_finite(cx, c->params, path))) return s;
+    if (!c->allow_nonfinite && (s = check_all_finite(cx, c, path))) return s;
     tg_archive *a = tg_archive_new(cx);
     if (!a) return TG_ERR_MEMORY;
     put_root(a, c);
     if (c->params) put_views(a, c->params, "parameters", c->params->value);
     if (c->optimizer) put_optimizer(a, c->optimizer);
-    put_training(a, cx, c);
-    s = put_also(a, cx, c->also);
+    s = put_training(a, cx, c, path);
+    if (!s) s = put_also(a, cx, c->also);
     if (!s) s = tg_archive_status(a);
     if (s)
         tg_archive_free(a);

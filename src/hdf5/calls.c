@@ -40,19 +40,29 @@ const file_calls *tg__file_calls = &tg__file_calls_libc;
 /* Process-wide: HDF5 may be a build that is not safe for threads. */
 static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
 
+/* A fork copies the locks of HDF5 and this one as they are, but not the threads that hold them: the child would wait for
+ * them for ever, in its exit at the latest. So a fork comes in by the door, too. */
+static void close_door(void) { pthread_mutex_lock(&door); }
+static void open_door(void) { pthread_mutex_unlock(&door); }
+static void watch_forks(void) { pthread_atfork(close_door, open_door, open_door); }
+
 long tg__hdf5_fail_at, tg__hdf5_done;
 bool tg__hdf5_fail_for_good;
 
 bool tg__hdf5_fails(void)
 {
     tg__hdf5_done++;
-    if (!tg__hdf5_fail_at) return false;
-    return tg__hdf5_fail_for_good ? tg__hdf5_done >= tg__hdf5_fail_at : tg__hdf5_done == tg__hdf5_fail_at;
+    if (!tg__hdf5_fail_at || tg__hdf5_done < tg__hdf5_fail_at) return false;
+    if (tg__hdf5_done > tg__hdf5_fail_at && !tg__hdf5_fail_for_good) return false;
+    H5Epush2(H5E_DEFAULT, __FILE__, __func__, __LINE__, H5E_ERR_CLS_g, H5E_FILE_g, H5E_BADVALUE_g, "planted");
+    return true;
 }
 
 /* Printing is switched per thread, and belongs to the host: it gets back what it had. */
 bool tg__hdf5_enter(hdf5_visit *v)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     pthread_mutex_lock(&door);
     if (H5_TRY(H5open()) >= 0 && H5_TRY(H5Eget_auto2(H5E_DEFAULT, &v->print, &v->print_data)) >= 0) {
         if (H5_TRY(H5Eset_auto2(H5E_DEFAULT, NULL, NULL)) >= 0) {
@@ -73,19 +83,27 @@ void tg__hdf5_leave(const hdf5_visit *v)
     pthread_mutex_unlock(&door);
 }
 
-static herr_t innermost(unsigned n, const H5E_error2_t *error, void *to)
+static herr_t look_at_error(unsigned n, const H5E_error2_t *error, void *to)
 {
-    hdf5_text *reason = to;
-    (void)n;
-    snprintf(reason->s, sizeof reason->s, "%s", error->desc ? error->desc : "");
-    return 1; /* enough */
+    hdf5_failure *failure = to;
+    if (!n) snprintf(failure->s, sizeof failure->s, "%s", error->desc ? error->desc : "");
+    failure->memory = failure->memory || error->maj_num == H5E_RESOURCE_g ||
+                      error->min_num == H5E_NOSPACE_g || error->min_num == H5E_CANTALLOC_g;
+    return 0;
 }
 
-hdf5_text tg__hdf5_reason(void)
+hdf5_failure tg__hdf5_failure(void)
 {
-    hdf5_text reason = { "" };
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &reason);
-    return reason;
+    hdf5_failure failure = { "", false };
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, look_at_error, &failure);
+    return failure;
+}
+
+bool tg__hdf5_has_memory(void)
+{
+    void *volatile trial = malloc((size_t)16 << 20); /* volatile: or the compiler knows it would do */
+    free(trial);
+    return trial != NULL;
 }
 
 hdf5_text tg__hdf5_no_file(void)

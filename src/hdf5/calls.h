@@ -34,8 +34,8 @@ extern const file_calls *tg__file_calls; /* tests put their own here */
 
 /* ---- HDF5 ---- */
 
-/* Until the matching leave this thread alone is in HDF5, which prints nothing and loads no plugin. False:
- * HDF5 could not be started (leave must not be called). */
+/* Until the matching leave this thread alone is in HDF5, which prints nothing and loads no plugin. A fork waits until no
+ * thread is in it, so that the child may use HDF5, and exit. False: HDF5 could not be started (leave must not be called). */
 typedef struct hdf5_visit {
     H5E_auto2_t print;
     void *print_data;
@@ -44,14 +44,23 @@ typedef struct hdf5_visit {
 bool tg__hdf5_enter(hdf5_visit *v);
 void tg__hdf5_leave(const hdf5_visit *v);
 
-/* HDF5's own words for its last failure, innermost first; "" if it has none. Between enter and leave. */
-typedef struct hdf5_text {
+/* HDF5's own words for its last failure, innermost first; "" if it has none. `memory`: the failure was that it got no
+ * memory, which says nothing about the file. Between enter and leave. */
+typedef struct hdf5_failure {
     char s[160];
-} hdf5_text;
-hdf5_text tg__hdf5_reason(void);
+    bool memory;
+} hdf5_failure;
+hdf5_failure tg__hdf5_failure(void);
+
+/* HDF5 1.10 may crash when an allocation of its own is refused, now or when the process ends. So what it needs is asked
+ * for beforehand: false if that is refused. */
+bool tg__hdf5_has_memory(void);
 
 /* The name of a file in memory. HDF5 looks on the disk for a file of that name all the same, and refuses two of
  * the same name: there can be none, and it is another every time. Between enter and leave. */
+typedef struct hdf5_text {
+    char s[64];
+} hdf5_text;
 hdf5_text tg__hdf5_no_file(void);
 
 /* Tests: the n-th HDF5 call from now fails; with `for_good` all after it too. 0: none. _done counts. */

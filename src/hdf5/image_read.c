@@ -58,23 +58,6 @@ static herr_t keep_user(void *image)
     return 0;
 }
 
-static hid_t open_image(lent_image *image, size_t bytes)
-{
-    H5FD_file_image_callbacks_t callbacks = {
-        lend, no_copy, no_growth, no_free, same_user, keep_user, image
-    };
-    hid_t file = -1;
-    const hid_t access = H5_TRY(H5Pcreate(H5P_FILE_ACCESS));
-    if (access < 0) return -1;
-    if (H5_TRY(H5Pset_fapl_core(access, 1 << 20, false)) >= 0 &&
-        H5_TRY(H5Pset_file_image_callbacks(access, &callbacks)) >= 0 &&
-        H5_TRY(H5Pset_file_image(access, image->base, bytes)) >= 0 &&
-        H5_TRY(H5Pset_fclose_degree(access, H5F_CLOSE_STRONG)) >= 0)
-        file = H5_TRY(H5Fopen(tg__hdf5_no_file().s, H5F_ACC_RDONLY, access));
-    H5Pclose(access);
-    return file;
-}
-
 /* ---- refusals ---- */
 
 static bool fail(reader *r, tg_status status, const char *what)
@@ -87,11 +70,15 @@ static bool fail(reader *r, tg_status status, const char *what)
 /* Something that tidegate does not write. */
 static bool refuse(reader *r, const char *what) { return fail(r, TG_ERR_FORMAT, what); }
 
+/* HDF5 cannot go on: because of the file, or for want of memory, which it may lack for the reason, too. To be called before
+ * anything else of HDF5. */
 static bool unreadable(reader *r)
 {
     char what[200];
-    snprintf(what, sizeof what, "cannot be read by HDF5: %s", tg__hdf5_reason().s);
-    return fail(r, TG_ERR_FORMAT, what);
+    const hdf5_failure failure = tg__hdf5_failure();
+    const bool memory = failure.memory || !*failure.s;
+    snprintf(what, sizeof what, "cannot be read by HDF5: %s", *failure.s ? failure.s : "out of memory");
+    return fail(r, memory ? TG_ERR_MEMORY : TG_ERR_FORMAT, what);
 }
 
 static bool spend(reader *r, size_t bytes)
@@ -320,14 +307,33 @@ static herr_t read_link(hid_t group, const char *name, const H5L_info_t *info, v
     return done ? 0 : -1;
 }
 
+/* In whatever order they are stored in: for any other HDF5 1.10 makes a table of all names first, and on damaged files it
+ * crashes while it does. HDF5 itself reports -1 with no sentence of ours when it cannot go on. */
 static bool read_group(reader *r, hid_t group)
 {
     hsize_t start = 0, from = 0;
-    /* HDF5 itself reports -1 with no sentence of ours when it cannot go on */
-    if (H5_TRY(H5Aiterate2(group, H5_INDEX_NAME, H5_ITER_INC, &start, read_attribute, r)) < 0)
+    if (H5_TRY(H5Aiterate2(group, H5_INDEX_NAME, H5_ITER_NATIVE, &start, read_attribute, r)) < 0)
         return unreadable(r);
-    if (H5_TRY(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, &from, read_link, r)) < 0) return unreadable(r);
+    if (H5_TRY(H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, &from, read_link, r)) < 0)
+        return unreadable(r);
     return true;
+}
+
+static hid_t open_image(reader *r, lent_image *image)
+{
+    H5FD_file_image_callbacks_t callbacks = {
+        lend, no_copy, no_growth, no_free, same_user, keep_user, image
+    };
+    hid_t file = -1;
+    const hid_t access = H5_TRY(H5Pcreate(H5P_FILE_ACCESS));
+    if (access >= 0 && H5_TRY(H5Pset_fapl_core(access, 1 << 20, false)) >= 0 &&
+        H5_TRY(H5Pset_file_image_callbacks(access, &callbacks)) >= 0 &&
+        H5_TRY(H5Pset_file_image(access, image->base, r->bytes)) >= 0 &&
+        H5_TRY(H5Pset_fclose_degree(access, H5F_CLOSE_STRONG)) >= 0)
+        file = H5_TRY(H5Fopen(tg__hdf5_no_file().s, H5F_ACC_RDONLY, access));
+    if (file < 0) unreadable(r); /* before the reason is lost to another call */
+    if (access >= 0) H5Pclose(access);
+    return file;
 }
 
 /* ---- the whole ---- */
@@ -335,11 +341,8 @@ static bool read_group(reader *r, hid_t group)
 static void read_all(reader *r, unsigned char *image)
 {
     lent_image lent = { image };
-    const hid_t file = open_image(&lent, r->bytes);
-    if (file < 0) {
-        unreadable(r);
-        return;
-    }
+    const hid_t file = open_image(r, &lent);
+    if (file < 0) return;
     const hid_t root = H5_TRY(H5Gopen2(file, "/", H5P_DEFAULT));
     if (root < 0)
         unreadable(r);
@@ -360,6 +363,8 @@ tg_status tg__image_read(tg_context *cx, const char *path, unsigned char *image,
     r.a->source = tg__allocate(cx, strlen(path) + 1);
     if (!r.a->source)
         r.status = TG_ERR_MEMORY;
+    else if (!tg__hdf5_has_memory())
+        r.status = tg_context_note(cx, TG_ERR_MEMORY, "%.200s: out of memory: 16 MiB for HDF5", path);
     else if (!tg__hdf5_enter(&visit))
         r.status = tg_context_note(cx, TG_ERR_IO, "%.200s: HDF5 could not be started", path);
     else {
@@ -371,6 +376,7 @@ tg_status tg__image_read(tg_context *cx, const char *path, unsigned char *image,
         tg_archive_free(r.a);
         return r.status;
     }
+    tg__archive_sort(r.a);
     *a = r.a;
     return TG_OK;
 }

@@ -73,8 +73,9 @@ typedef struct writer {
 
 static tg_status failed(const writer *w, const char *what, const char *path)
 {
-    return tg_context_note(w->cx, TG_ERR_IO, "HDF5 could not %s '%.200s': %s", what, path,
-                           tg__hdf5_reason().s);
+    const hdf5_failure failure = tg__hdf5_failure();
+    return tg_context_note(w->cx, failure.memory ? TG_ERR_MEMORY : TG_ERR_IO,
+                           "HDF5 could not %s '%.200s': %s", what, path, failure.s);
 }
 
 /* ---- property lists ---- */
@@ -289,14 +290,6 @@ static size_t generous_size(const tg_archive *a)
     return bytes;
 }
 
-/* HDF5 is not safe against a refused allocation, and takes its own from malloc: ask for as much first. */
-static bool memory_for_hdf5(void)
-{
-    void *volatile trial = malloc((size_t)16 << 20); /* volatile: or the compiler knows it would do */
-    free(trial);
-    return trial != NULL;
-}
-
 /* The length is asked for before the close: afterwards the memory is known only in whole increments. */
 static tg_status close_file(writer *w, size_t *bytes)
 {
@@ -332,7 +325,7 @@ tg_status tg__image_write(tg_context *cx, const tg_archive *a, unsigned char **i
     writer w = { .cx = cx, .a = a, .memory = { .cx = cx, .capacity = generous_size(a) } };
     *image = NULL;
     *bytes = 0;
-    if (!memory_for_hdf5()) return tg_context_note(cx, TG_ERR_MEMORY, "out of memory: 16 MiB for HDF5");
+    if (!tg__hdf5_has_memory()) return tg_context_note(cx, TG_ERR_MEMORY, "out of memory: 16 MiB for HDF5");
     w.memory.base = tg__allocate(cx, w.memory.capacity);
     if (!w.memory.base) return TG_ERR_MEMORY;
 

@@ -57,9 +57,9 @@ static tg_status damaged(tg_context *cx, const char *path, const char *how)
     return tg_context_note(cx, TG_ERR_DAMAGED, "%.300s: is damaged: %s", path, how);
 }
 
-/* All that can be said of a sealed file before the whole of it is in memory. */
-static tg_status check_head(tg_context *cx, const char *path, const unsigned char *head, size_t head_bytes,
-                            size_t file_bytes)
+/* What an edit of the content leaves alone: the user block but for its length and digest. */
+static tg_status check_block(tg_context *cx, const char *path, const unsigned char *head, size_t head_bytes,
+                             size_t file_bytes)
 {
     const size_t known = head_bytes < sizeof magic ? head_bytes : sizeof magic;
     if (memcmp(head, magic, known))
@@ -67,19 +67,31 @@ static tg_status check_head(tg_context *cx, const char *path, const unsigned cha
     if (head_bytes < IMAGE_USER_BLOCK)
         return tg_context_note(cx, TG_ERR_DAMAGED, "%.300s: is damaged: it ends after %zu bytes", path,
                                file_bytes);
-    const uint64_t version = get_number(head + AT_VERSION, 4), length = get_number(head + AT_LENGTH, 8);
-    if (version != VERSION)
-        return tg_context_note(cx, TG_ERR_FORMAT, "%.300s: is of format %llu; this library reads format %d",
-                               path, (unsigned long long)version, (int)VERSION);
+    const uint64_t version = get_number(head + AT_VERSION, 4);
+    if (version > VERSION)
+        return tg_context_note(
+            cx, TG_ERR_VERSION,
+            "%.300s: is of format %llu; this library reads format %d: a newer one is needed", path,
+            (unsigned long long)version, (int)VERSION);
+    if (version < VERSION) return damaged(cx, path, "its header says that it is of format 0");
     if (get_number(head + AT_BLOCK, 4) != IMAGE_USER_BLOCK)
         return damaged(cx, path, "its header is not 4096 bytes long");
     for (size_t i = AT_ZEROS; i < IMAGE_USER_BLOCK; i++)
         if (head[i]) return damaged(cx, path, "there is something where its header has zeros");
-    if (length != file_bytes - IMAGE_USER_BLOCK)
-        return tg_context_note(cx, TG_ERR_DAMAGED,
-                               "%.300s: is damaged: %llu bytes should follow its header, %zu do", path,
-                               (unsigned long long)length, file_bytes - IMAGE_USER_BLOCK);
     return TG_OK;
+}
+
+/* All that can be said of a sealed file before the whole of it is in memory. */
+static tg_status check_head(tg_context *cx, const char *path, const unsigned char *head, size_t head_bytes,
+                            size_t file_bytes)
+{
+    const tg_status s = check_block(cx, path, head, head_bytes, file_bytes);
+    if (s) return s;
+    const uint64_t length = get_number(head + AT_LENGTH, 8);
+    if (length == file_bytes - IMAGE_USER_BLOCK) return TG_OK;
+    return tg_context_note(cx, TG_ERR_DAMAGED,
+                           "%.300s: is damaged: %llu bytes should follow its header, %zu do", path,
+                           (unsigned long long)length, file_bytes - IMAGE_USER_BLOCK);
 }
 
 tg_status tg__sealed_load(tg_context *cx, const char *path, tg_archive **a)
@@ -92,11 +104,10 @@ tg_status tg__sealed_load(tg_context *cx, const char *path, tg_archive **a)
     const uint64_t should = get_number(image + AT_DIGEST, 8),
                    is = XXH64(image + IMAGE_USER_BLOCK, bytes - IMAGE_USER_BLOCK, 0);
     if (should != is)
-        s = tg_context_note(
-            cx, TG_ERR_DAMAGED,
-            "%.300s: is damaged: its digest should be %016llx and is %016llx (after an edit by hand, seal "
-            "it anew)",
-            path, (unsigned long long)should, (unsigned long long)is);
+        s = tg_context_note(cx, TG_ERR_DAMAGED,
+                            "%.300s: is damaged: its content is not what was saved: its digest should be "
+                            "%016llx and is %016llx",
+                            path, (unsigned long long)should, (unsigned long long)is);
     else
         s = tg__image_read(cx, path, image, bytes, a);
     tg__release(cx, image);
@@ -105,11 +116,15 @@ tg_status tg__sealed_load(tg_context *cx, const char *path, tg_archive **a)
 
 /* ---- sealing anew ---- */
 
+/* A file of ours whose content was edited, or an HDF5 file with room for a seal. */
 static tg_status check_hdf5(tg_context *cx, const char *path, const unsigned char *head, size_t head_bytes,
                             size_t file_bytes)
 {
-    const bool ours = head_bytes >= sizeof magic && !memcmp(head, magic, sizeof magic);
-    if (head_bytes == IMAGE_USER_BLOCK && file_bytes > IMAGE_USER_BLOCK && (ours || !head[0])) return TG_OK;
+    if (head_bytes >= sizeof magic && !memcmp(head, magic, sizeof magic))
+        return check_block(cx, path, head, head_bytes, file_bytes);
+    bool empty = head_bytes == IMAGE_USER_BLOCK && file_bytes > IMAGE_USER_BLOCK;
+    for (size_t i = 0; empty && i < IMAGE_USER_BLOCK; i++) empty = !head[i];
+    if (empty) return TG_OK;
     return tg_context_note(cx, TG_ERR_FORMAT, "%.300s: is no HDF5 file with a user block of %d bytes", path,
                            (int)IMAGE_USER_BLOCK);
 }

@@ -18,11 +18,12 @@
 /* Durably, see hdf5/file.h; errors are those of tg__image_write and tg__file_replace. */
 tg_status tg__sealed_save(tg_context *cx, const tg_archive *a, const char *path, bool keep_previous);
 
-/* TG_ERR_ABSENT: no file; TG_ERR_DAMAGED: the seal is broken; TG_ERR_FORMAT: no file of ours, or one with
- * content that we do not write; TG_ERR_IO, TG_ERR_MEMORY. *a is NULL then. */
+/* TG_ERR_ABSENT: no file; TG_ERR_DAMAGED: the seal is broken; TG_ERR_VERSION: a newer library's; TG_ERR_FORMAT: no file
+ * of ours, or one with content that we do not write; TG_ERR_IO, TG_ERR_MEMORY. *a is NULL then. */
 tg_status tg__sealed_load(tg_context *cx, const char *path, tg_archive **a);
 
-/* A new seal for content that somebody has edited. accept(cx, a) looks at it first. */
+/* A new seal for content that somebody has edited. accept(cx, a) looks at it first. TG_ERR_DAMAGED: the user block was
+ * changed in other places than an edit of the content breaks. HDF5 reads what nobody vouches for: it may crash. */
 tg_status tg__sealed_renew(tg_context *cx, const char *path,
                            tg_status (*accept)(tg_context *cx, const tg_archive *a));
 

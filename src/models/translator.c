@@ -4,23 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/layout.h"
 #include "data/data.h"
 #include "models/encoder_decoder.h"
 #include "params/params.h"
+#include "tensor/archive.h"
 
 static const char *const kind = "encoder-decoder";
 
 /* ---- making ---- */
 
-/* The model over parameters of its own. *tr is set on success alone. */
+/* The model over parameters of its own, which must be those of the file, if it is made from one: before they have their
+ * memory. *tr is set on success alone. */
 static tg_status build(tg_context *cx, const tg_encoder_decoder_config *c, tg_vocabulary *source,
-                       tg_vocabulary *target, tg_translator *tr)
+                       tg_vocabulary *target, const tg_archive *file, tg_translator *tr)
 {
     tg_params *ps = tg_params_new(cx);
     tg_encoder_decoder *m = tg_encoder_decoder_new(ps, c);
-    if (cx->status) {
+    tg_status s = cx->status ? tg__status_taken(cx) : TG_OK;
+    if (!s && file) s = tg__checkpoint_check_parameters(cx, file, ps);
+    if (s) {
         tg_params_free(ps);
-        return tg__status_taken(cx);
+        return s;
     }
     *tr = (tg_translator){ .params = ps, .model = m, .source = source, .target = target, .config = *c };
     return TG_OK;
@@ -56,7 +61,7 @@ tg_status tg_translator_new(tg_context *cx, tg_vocabulary *source, tg_vocabulary
     c.target_vocabulary = tg_vocabulary_size(target);
     tg_status s = tg__encoder_decoder_settle(cx, tg_context_note, TG_ERR_ARGUMENT, "tg_translator_new", &c);
     if (!s) s = check_tying(cx, TG_ERR_ARGUMENT, "tg_translator_new", &c, source, target);
-    return s ? s : build(cx, &c, source, target, tr);
+    return s ? s : build(cx, &c, source, target, NULL, tr);
 }
 
 tg_status tg__translator_check(const tg_translator *tr, const char *who)
@@ -242,7 +247,7 @@ tg_status tg_translator_get(tg_context *cx, const tg_archive *a, tg_translator *
     if ((s = get_vocabulary(cx, a, "source", c.source_vocabulary, &source))) return s;
     if ((s = get_target(cx, a, source, c.target_vocabulary, &target))) return s;
     if ((s = check_tying(cx, TG_ERR_FORMAT, "model", &c, source, target))) return s;
-    return build(cx, &c, source, target, tr);
+    return build(cx, &c, source, target, a->source ? a : NULL, tr);
 }
 
 /* The sentence that a reader left, with the file it is about in front. */

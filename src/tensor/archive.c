@@ -2,6 +2,7 @@
 #include "tensor/archive.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/check.h"
@@ -48,6 +49,7 @@ void tg_archive_free(tg_archive *a)
     if (!a) return;
     for (int i = 0; i < a->count; i++) tg__release(a->cx, a->entry[i].block);
     tg__release(a->cx, a->entry);
+    tg__release(a->cx, a->name);
     tg__release(a->cx, a->source);
     tg__release(a->cx, a);
 }
@@ -62,19 +64,52 @@ static uint64_t hash_of(const char *path, size_t length)
     return h;
 }
 
-static const archive_entry *find(const tg_archive *a, const char *path)
+/* The slot of an entry's name, or of a group's; where it would be if it is not there. There is always a free one. */
+static archive_name *slot_of(const tg_archive *a, const char *path, size_t length, bool group)
 {
-    const size_t length = strlen(path);
     const uint64_t hash = hash_of(path, length);
-    for (int i = 0; i < a->count; i++)
-        if (a->entry[i].hash == hash && !strcmp(a->entry[i].entry.path, path)) return &a->entry[i];
-    return NULL;
+    for (size_t k = hash & (a->names - 1);; k = (k + 1) & (a->names - 1)) {
+        archive_name *n = &a->name[k];
+        if (!n->path || (n->hash == hash && n->length == length && (n->entry < 0) == group &&
+                         !memcmp(n->path, path, length)))
+            return n;
+    }
+}
+
+/* NULL: there is no such name. */
+static const archive_name *look_for(const tg_archive *a, const char *path, size_t length, bool group)
+{
+    const archive_name *n = a->names ? slot_of(a, path, length, group) : NULL;
+    return n && n->path ? n : NULL;
+}
+
+static void take_name(tg_archive *a, const char *path, size_t length, int entry)
+{
+    archive_name *n = slot_of(a, path, length, entry < 0);
+    if (!n->path) a->taken++;
+    *n = (archive_name){ hash_of(path, length), path, length, entry };
+}
+
+/* The names of entry i: its own, and those of its groups. */
+static void take_names(tg_archive *a, int i)
+{
+    const char *path = a->entry[i].entry.path;
+    for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/'))
+        take_name(a, path, (size_t)(p - path), -1);
+    take_name(a, path, a->entry[i].length, i);
+}
+
+static void take_all_names(tg_archive *a)
+{
+    memset(a->name, 0, a->names * sizeof *a->name);
+    a->taken = 0;
+    for (int i = 0; i < a->count; i++) take_names(a, i);
 }
 
 const tg_entry *tg__archive_find(const tg_archive *a, const char *path)
 {
-    const archive_entry *e = a && path ? find(a, path) : NULL;
-    return e ? &e->entry : NULL;
+    const archive_name *n = a && path ? look_for(a, path, strlen(path), false) : NULL;
+    return n ? &a->entry[n->entry].entry : NULL;
 }
 
 const char *tg__archive_bad_path(const char *path, int before)
@@ -96,12 +131,6 @@ const char *tg__archive_bad_path(const char *path, int before)
     }
 }
 
-/* True if `path` lies below the array e, or e below `path`: an array is no group. */
-static bool lies_below(const char *path, size_t length, const char *group, size_t group_length)
-{
-    return group_length < length && path[group_length] == '/' && !memcmp(path, group, group_length);
-}
-
 static tg_status refuse(tg_archive *a, tg_status status) { return a->status = status; }
 
 static tg_status check_new_path(tg_archive *a, const char *path, bool array)
@@ -115,25 +144,38 @@ static tg_status check_new_path(tg_archive *a, const char *path, bool array)
                                          "archive: '%.100s' would be entry %d, at most %d fit", path,
                                          a->count + 1, (int)ARCHIVE_ENTRIES));
     const size_t length = strlen(path);
-    const uint64_t hash = hash_of(path, length);
-    for (int i = 0; i < a->count; i++) {
-        const archive_entry *e = &a->entry[i];
-        const char *there = e->entry.path;
-        if (e->hash == hash && !strcmp(there, path))
-            return refuse(a, tg_context_note(a->cx, TG_ERR_EXISTS, "archive: '%s' is there already", path));
-        if ((e->entry.array && lies_below(path, length, there, e->length)) ||
-            (array && lies_below(there, e->length, path, length)))
-            return refuse(a, tg_context_note(a->cx, TG_ERR_EXISTS,
-                                             "archive: '%s' and '%s': an array cannot be a group too", path,
-                                             there));
+    if (look_for(a, path, length, false))
+        return refuse(a, tg_context_note(a->cx, TG_ERR_EXISTS, "archive: '%s' is there already", path));
+    const archive_name *other = array ? look_for(a, path, length, true) : NULL;
+    for (const char *p = strchr(path, '/'); p && !other; p = strchr(p + 1, '/')) {
+        other = look_for(a, path, (size_t)(p - path), false);
+        if (other && !a->entry[other->entry].entry.array) other = NULL;
     }
-    return TG_OK;
+    if (!other) return TG_OK;
+    return refuse(a, tg_context_note(a->cx, TG_ERR_EXISTS,
+                                     "archive: '%s' and '%s': an array cannot be a group too", path,
+                                     other->path));
 }
 
 /* ---- writing ---- */
 
+/* Room for the names of one more entry. */
+static bool grow_names(tg_archive *a)
+{
+    if (2 * (a->taken + ARCHIVE_PARTS) <= a->names) return true;
+    const size_t names = a->names ? 2 * a->names : 4 * ARCHIVE_PARTS;
+    archive_name *name = tg__allocate(a->cx, tg__bytes(names, sizeof *name));
+    if (!name) return false;
+    tg__release(a->cx, a->name);
+    a->name = name;
+    a->names = names;
+    take_all_names(a);
+    return true;
+}
+
 static bool grow(tg_archive *a)
 {
+    if (!grow_names(a)) return false;
     if (a->count < a->capacity) return true;
     const int capacity = a->capacity ? 2 * a->capacity : 32;
     archive_entry *entry = tg__allocate(a->cx, tg__bytes((size_t)capacity, sizeof *entry));
@@ -162,10 +204,10 @@ void *tg__archive_reserve(tg_archive *a, const char *path, tg_type type, bool ar
     memcpy(block, path, length + 1);
     archive_entry *e = &a->entry[a->count++];
     *e = (archive_entry){ .entry = { block, type, array, rank, { 0 }, block + start },
-                          .hash = hash_of(path, length),
                           .length = length,
                           .block = block };
     for (int i = 0; i < rank; i++) e->entry.dim[i] = dim[i];
+    take_names(a, a->count - 1);
     return block + start;
 }
 
@@ -350,6 +392,31 @@ tg_status tg_archive_get_texts(const tg_archive *a, const char *path, int *n, co
 }
 
 /* ---- walking ---- */
+
+/* Of what is called `name` in its group. */
+static int class_of(const tg_entry *e, const char *name)
+{
+    enum { VALUE, ARRAY, GROUP };
+    return strchr(name, '/') ? GROUP : e->array ? ARRAY : VALUE;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const tg_entry *x = &((const archive_entry *)a)->entry, *y = &((const archive_entry *)b)->entry;
+    const char *p = x->path, *q = y->path, *name_p = p, *name_q = q; /* in the group that both lie in */
+    for (; *p && *p == *q; p++, q++)
+        if (*p == '/') name_p = p + 1, name_q = q + 1;
+    const int classes = class_of(x, name_p) - class_of(y, name_q);
+    const int c = *p == '/' ? 0 : (unsigned char)*p, d = *q == '/' ? 0 : (unsigned char)*q;
+    return classes ? classes : c - d;
+}
+
+void tg__archive_sort(tg_archive *a)
+{
+    if (!a->count) return;
+    qsort(a->entry, (size_t)a->count, sizeof *a->entry, by_place);
+    take_all_names(a);
+}
 
 int tg_archive_count(const tg_archive *a) { return a ? a->count : 0; }
 

@@ -14,10 +14,17 @@ enum {
 
 typedef struct archive_entry {
     tg_entry entry;
-    uint64_t hash; /* of the path */
     size_t length; /* of the path */
     void *block;   /* path and data */
 } archive_entry;
+
+/* A name that is taken: the path of an entry, or of a group that an entry lies in. */
+typedef struct archive_name {
+    uint64_t hash;
+    const char *path; /* of an entry, of which `length` bytes are this name; NULL: a free slot */
+    size_t length;
+    int entry; /* its number; -1: a group */
+} archive_name;
 
 struct tg_archive {
     tg_context *cx;
@@ -25,6 +32,8 @@ struct tg_archive {
     char *source;     /* the file it was read from, for messages; NULL: made in memory */
     archive_entry *entry;
     int count, capacity;
+    archive_name *name; /* (names), a hash table with open addressing */
+    size_t names, taken;
 };
 
 /* Why a path cannot be one, or NULL. `before`: how many more names will stand before it. */
@@ -43,6 +52,10 @@ size_t tg__archive_element(tg_type type);
 /* A new entry whose `bytes` of data the caller fills in (zero as yet). NULL: refused, see a->status. */
 void *tg__archive_reserve(tg_archive *a, const char *path, tg_type type, bool array, int rank,
                           const int dim[], size_t bytes);
+
+/* Brings the entries into one order, whatever they were put in: of each group the values, then the arrays, then the groups,
+ * each by name. */
+void tg__archive_sort(tg_archive *a);
 
 /* The entry of that path, or NULL. */
 const tg_entry *tg__archive_find(const tg_archive *a, const char *path);

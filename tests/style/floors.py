@@ -15,7 +15,8 @@ FLOORS = [
     "kernels tensor",
     "hdf5 ops losses params",
     "layers optim data metrics",
-    "models checkpoint",
+    "checkpoint",
+    "models",
     "interop train",
 ]
 FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms.split()}

@@ -117,11 +117,6 @@ static void print_entry(const tg_entry *e, const char *name)
     printf("\n");
 }
 
-static bool in_group(const char *path, const char *group, size_t bytes)
-{
-    return bytes ? strncmp(path, group, bytes) == 0 && path[bytes] == '/' : !strchr(path, '/');
-}
-
 static void print_heading(const char *group, size_t bytes)
 {
     char *name = strndup(group, bytes);
@@ -131,43 +126,34 @@ static void print_heading(const char *group, size_t bytes)
     free(name);
 }
 
-/* Everything under one top-level name, or, with bytes 0, what has none. */
-static void print_group(const tg_archive *a, const char *group, size_t bytes)
+static void print_totals(const totals *t)
 {
+    if (t->arrays) printf("  %lld numbers in %d arrays\n", t->elements, t->arrays);
+}
+
+/* The entries of a file are in order: first those of no group, then one top-level group after the other. */
+static void print_archive(const tg_archive *a, const char *path)
+{
+    const char *group = "";
+    size_t bytes = 0;
     totals t = { 0 };
-    tg_entry e;
-    if (bytes) print_heading(group, bytes);
+    put_printable(path);
+    printf("\n");
     for (int i = 0; i < tg_archive_count(a); i++) {
+        tg_entry e;
         tg_archive_entry(a, i, &e);
-        if (!in_group(e.path, group, bytes)) continue;
+        const size_t n = strchr(e.path, '/') ? strcspn(e.path, "/") : 0;
+        if (n != bytes || strncmp(e.path, group, n) != 0) {
+            print_totals(&t);
+            t = (totals){ 0 };
+            group = e.path;
+            bytes = n;
+            if (bytes) print_heading(group, bytes);
+        }
         if (e.array && e.type != TG_TEXT) t.arrays++, t.elements += elements_of(&e);
         if (shown(&e)) print_entry(&e, bytes ? e.path + bytes + 1 : e.path);
     }
-    if (t.arrays) printf("  %lld numbers in %d arrays\n", t.elements, t.arrays);
-}
-
-/* Is entry i the first of its group? */
-static bool first_of_group(const tg_archive *a, int i, const char *group, size_t bytes)
-{
-    tg_entry e;
-    for (int k = 0; k < i; k++) {
-        tg_archive_entry(a, k, &e);
-        if (in_group(e.path, group, bytes)) return false;
-    }
-    return true;
-}
-
-static void print_archive(const tg_archive *a, const char *path)
-{
-    tg_entry e;
-    put_printable(path);
-    printf("\n");
-    print_group(a, "", 0);
-    for (int i = 0; i < tg_archive_count(a); i++) {
-        tg_archive_entry(a, i, &e);
-        const size_t bytes = strcspn(e.path, "/");
-        if (e.path[bytes] && first_of_group(a, i, e.path, bytes)) print_group(a, e.path, bytes);
-    }
+    print_totals(&t);
 }
 
 int command_inspect(int argc, char *argv[])
