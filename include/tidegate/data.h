@@ -88,12 +88,13 @@ TG_API char **tg_tokenizer_split(const tg_tokenizer *k, const char *text, int *n
 /* Of a kind with codes, in steps: count texts, learn. merges: how many pairs are merged at most; 0: 8000. Pairs that
  * are there less than min_frequency times are not; 0: 2. Of equally frequent ones the greater comes first:
  * the codes are those that subword-nmt learns from the same words, and do not depend on the order of the
- * texts. A text that is not UTF-8 (TG_ERR_DATA), another kind of tokenizer, and codes given twice
- * (TG_ERR_STATE) are failures of the context, and so is to tokenize without codes. */
+ * texts; but no pair is merged to more than 120 bytes, which would make no token (TG_LONGEST_TOKEN). A text
+ * that is not UTF-8 (TG_ERR_DATA), another kind of tokenizer, and codes given twice (TG_ERR_STATE) are
+ * failures of the context, and so is to tokenize without codes. */
 TG_API void tg_tokenizer_add(tg_tokenizer *k, const char *text);
 TG_API void tg_tokenizer_learn(tg_tokenizer *k, int merges, int min_frequency);
-/* Or read from a file of subword-nmt's, version 0.1 or 0.2: "left right", one a line. The version is what
- * subword-nmt takes for it: the last word of a first line "#version: 0.2", less any ".0" at its end; without
+/* Or read from a file of subword-nmt's, version 0.1 or 0.2: "left right", one a line, of at most 120 bytes
+ * together. The version is what subword-nmt takes for it: the last word of a first line "#version: 0.2", less any ".0" at its end; without
  * such a line, 0.1. Byte order marks at the start of lines are dropped. Anything else, another version or a CR
  * inside a line too, is TG_ERR_FORMAT with the line; for files that cannot be read, as tg_pairs_read(). On failure
  * k is still without codes. */
@@ -115,6 +116,10 @@ TG_API size_t tg_tokenizer_word(const tg_tokenizer *k, int n, const char *const 
 /* ---- vocabularies ---- */
 
 enum { TG_PAD, TG_UNKNOWN, TG_BEGIN, TG_END, TG_SPECIAL_TOKENS }; /* <pad> <unk> <s> </s> */
+
+/* Bytes of a vocabulary's longest token, joiners and "@@" included. A longer one is an unknown word, which a warning in the
+ * log counts: a file stores all tokens as wide as the longest. A vocabulary of an older file keeps its longer ones. */
+enum { TG_LONGEST_TOKEN = 128 };
 
 typedef struct tg_vocabulary tg_vocabulary;
 

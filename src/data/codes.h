@@ -11,6 +11,9 @@
 #include "data/lexicon.h"
 
 enum { CODES_LONGEST = 1000 }; /* symbols: longer words are cut in parts of so many */
+enum {
+    CODES_LONGEST_SYMBOL = TG_LONGEST_TOKEN - 8
+}; /* bytes of what a code makes; a token has a joiner and "@@" more */
 #define CODES_END "</w>"
 
 typedef struct merger {
@@ -48,7 +51,7 @@ void tg__codes_segment(const codes *x, const char *word, size_t bytes,
 
 /* Codes (version 0.2) from words and their counts: again and again the most frequent pair, of equal ones
  * the greater (by left, then right symbol, in byte order), up to `merges`, while it is there at least
- * min_frequency times. False: the context is in error. */
+ * min_frequency times. Pairs that would make more than CODES_LONGEST_SYMBOL bytes are passed over. False: the context is in error. */
 bool tg__codes_learn(codes *x, const lexicon *words, int merges, int64_t min_frequency);
 
 #endif

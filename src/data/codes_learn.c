@@ -241,11 +241,17 @@ static bool rewrite(learner *x, int index, const merger *c)
     return count_pairs(x, index, c->merged);
 }
 
+static bool makes_a_token(const learner *x, int best)
+{
+    const lexicon_entry *symbol = x->codes->symbols.entry;
+    return symbol[x->pair[best].left].bytes + symbol[x->pair[best].right].bytes <= CODES_LONGEST_SYMBOL;
+}
+
 static bool merge(learner *x, int best)
 {
     const pair p = x->pair[best];
     const lexicon_entry left = x->codes->symbols.entry[p.left], right = x->codes->symbols.entry[p.right];
-    char text[2 * (CODES_LONGEST * 4 + sizeof CODES_END)]; /* a symbol has no more characters than a word */
+    char text[CODES_LONGEST_SYMBOL + 1];
     memcpy(text, left.text, left.bytes);
     text[left.bytes] = ' ';
     memcpy(text + left.bytes + 1, right.text, right.bytes);
@@ -262,7 +268,7 @@ bool tg__codes_learn(codes *made, const lexicon *words, int merges, int64_t min_
     tg__arena_init(&x.memory, made->symbols.memory.cx);
     bool well = begin_words(&x, words);
     for (int best; well && made->n < merges && (best = take_best(&x, min_frequency)) >= 0;)
-        well = merge(&x, best);
+        if (makes_a_token(&x, best)) well = merge(&x, best);
     tg__arena_free(&x.memory);
     return well;
 }

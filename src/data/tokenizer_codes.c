@@ -152,6 +152,10 @@ static tg_status read_lines(codes_file *f)
             return tg_context_note(f->k->cx, TG_ERR_FORMAT,
                                    "%s: line %d is not two symbols with a space between",
                                    tg__shown_path(f->name).s, f->line);
+        if (x.bytes - 1 > CODES_LONGEST_SYMBOL)
+            return tg_context_note(
+                f->k->cx, TG_ERR_FORMAT, "%s: line %d: a code of %zu bytes, at most %d make a token",
+                tg__shown_path(f->name).s, f->line, x.bytes - 1, (int)CODES_LONGEST_SYMBOL);
         if (!tg__codes_add(&f->k->codes, x.at, x.bytes)) return tg__status_taken(f->k->cx);
     }
     return TG_OK;

@@ -14,6 +14,7 @@ struct tg_vocabulary {
     const tg_tokenizer *tokenizer;
     bool frozen;
     lexicon words;
+    int64_t too_long; /* tokens counted that are longer than a token may be */
 };
 
 static tg_vocabulary nil_vocabulary = { .cx = &tg__context_nil, .tokenizer = &tg__tokenizer_nil };
@@ -48,6 +49,10 @@ static void count_token(void *user, const char *text, size_t bytes)
 {
     tg_vocabulary *v = user;
     if (tg__is_special(text, bytes)) return; /* a text that spells "<s>" does not begin a sentence */
+    if (bytes > TG_LONGEST_TOKEN) {
+        v->too_long++;
+        return;
+    }
     const int id = tg__lexicon_enter(&v->words, text, bytes);
     if (id >= 0) v->words.entry[id].count++;
 }
@@ -104,6 +109,10 @@ void tg_vocabulary_freeze(tg_vocabulary *v, int min_frequency)
     tg__arena_free(&v->words.memory);
     v->words = kept;
     v->frozen = true;
+    if (v->too_long)
+        tg__context_log(v->cx, TG_LOG_WARNING,
+                        "%lld tokens of the text are longer than %d bytes: they are unknown words",
+                        (long long)v->too_long, (int)TG_LONGEST_TOKEN);
 }
 
 /* ---- asked ---- */

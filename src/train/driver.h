@@ -108,8 +108,9 @@ void tg__talk_close(talk *k); /* takes the bar away */
 
 /* ---- validation losses so far: history.c ---- */
 
+/* 1024 at most: a longer history is thinned out to points of about equal distances over the whole run. */
 typedef struct validation_history {
-    int n, capacity;
+    int n;
     int64_t *step; /* (n): steps done */
     double *loss;  /* (n) */
 } validation_history;

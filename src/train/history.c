@@ -1,30 +1,40 @@
 /* train/history.c -- the validation losses of a run, for its checkpoints. */
+#include <math.h>
 #include <string.h>
 
 #include "train/driver.h"
 
-static tg_status grow(tg_context *cx, validation_history *h, int capacity)
+enum { MOST = 1024 }; /* kept; metrics.csv has them all */
+
+static tg_status make_room(tg_context *cx, validation_history *h, int capacity)
 {
-    int64_t *step = tg__allocate(cx, (size_t)capacity * sizeof *step);
-    double *loss = tg__allocate(cx, (size_t)capacity * sizeof *loss);
-    if (!step || !loss) {
-        tg__release(cx, step);
-        tg__release(cx, loss);
-        return TG_ERR_MEMORY;
-    }
-    if (h->n) memcpy(step, h->step, (size_t)h->n * sizeof *step);
-    if (h->n) memcpy(loss, h->loss, (size_t)h->n * sizeof *loss);
     tg__history_free(cx, h);
-    h->step = step;
-    h->loss = loss;
-    h->capacity = capacity;
-    return TG_OK;
+    h->step = tg__allocate(cx, (size_t)capacity * sizeof *h->step);
+    h->loss = tg__allocate(cx, (size_t)capacity * sizeof *h->loss);
+    if (h->step && h->loss) return TG_OK;
+    tg__history_free(cx, h);
+    return TG_ERR_MEMORY;
+}
+
+/* Leaves half as many, or fewer: of equal distances over the whole run, and the last. */
+static void thin(validation_history *h)
+{
+    const double distance = ((double)h->step[h->n - 1] - (double)h->step[0]) / (MOST / 2);
+    int n = 1;
+    for (int i = 1; i < h->n; i++) {
+        const bool near = (double)h->step[i] - (double)h->step[n - 1] < fmax(distance, 1);
+        if (near && i + 1 < h->n) continue;
+        h->step[n] = h->step[i];
+        h->loss[n++] = h->loss[i];
+    }
+    h->n = n;
 }
 
 tg_status tg__history_add(tg_context *cx, validation_history *h, int64_t step, double loss)
 {
-    const tg_status s = h->n < h->capacity ? TG_OK : grow(cx, h, h->n ? 2 * h->n : 64);
+    const tg_status s = h->step ? TG_OK : make_room(cx, h, MOST);
     if (s) return s;
+    if (h->n >= MOST) thin(h);
     h->step[h->n] = step;
     h->loss[h->n++] = loss;
     return TG_OK;
@@ -34,8 +44,7 @@ void tg__history_free(tg_context *cx, validation_history *h)
 {
     tg__release(cx, h->step);
     tg__release(cx, h->loss);
-    h->step = NULL;
-    h->loss = NULL;
+    *h = (validation_history){ 0 };
 }
 
 void tg__history_put(const validation_history *h, tg_archive *a)
@@ -53,10 +62,9 @@ tg_status tg__history_get(tg_context *cx, validation_history *h, const tg_archiv
         tg_archive_entry(a, i, &e);
         if (!strcmp(e.path, "run/validation/step") && e.rank == 1) n = e.dim[0];
     }
-    h->n = 0;
-    if (!n) return TG_OK;
-    tg_status s = grow(cx, h, n);
-    if (!s) s = tg_archive_get_array(a, "run/validation/step", TG_INT64, 1, &n, h->step);
+    tg_status s = make_room(cx, h, n > MOST ? n : MOST);
+    if (s || !n) return s;
+    s = tg_archive_get_array(a, "run/validation/step", TG_INT64, 1, &n, h->step);
     if (!s) s = tg_archive_get_array(a, "run/validation/loss", TG_FLOAT64, 1, &n, h->loss);
     if (!s) h->n = n;
     return s;

@@ -270,6 +270,9 @@ static tg_status restore(training_run *r, const tg_archive *a)
     r->owes = g->validate && tg_archive_has(a, "training/validation_owed");
     r->validation_set = validation_set_of(a);
     if (tg_archive_has(a, "run/seconds")) s = tg_archive_get_number(a, "run/seconds", &r->seconds_before);
+    if (!s && !(r->seconds_before >= 0 && isfinite(r->seconds_before)))
+        s = tg_context_note(r->cx, TG_ERR_FORMAT, "tg_train: %s: 'run/seconds' is %g", r->resumed_from,
+                            r->seconds_before);
     if (!s) s = tg__history_get(r->cx, &r->history, a);
     if (s) return s;
     compare_machine(r, a, "run/openblas_core", "the OpenBLAS core", tg_blas_core());
