@@ -41,8 +41,8 @@ typedef struct tg_init {
 
 /* A parameter of one's own, for models written without layers. (rank, dim) as for tensors.
  *
- * A name is a path, "part/part/part", under which checkpoints keep the values. So what could not be saved cannot be
- * declared, by a layer neither: a name of more than 255 bytes or 30 parts, not in UTF-8, with a part that is empty, "." or
+ * A name is a path, "part/part/part", under which checkpoints keep the values. What could not be saved cannot be
+ * declared, neither here nor by a layer: a name of more than 255 bytes or 30 parts, not in UTF-8, with a part that is empty, "." or
  * ".."; a name that is there (TG_ERR_EXISTS); 'a' beside 'a/b' (TG_ERR_EXISTS); more than 16384 names. */
 typedef struct tg_parameter tg_parameter;
 TG_API tg_parameter *tg_parameter_new(tg_params *ps, const char *name, int rank, const int dim[],
