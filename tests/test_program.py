@@ -35,6 +35,7 @@ def help_names_every_option_and_default(folder):
 
 
 def little_address_space_ends_with_a_sentence(folder):
+    harness.needs_the_program_alone("little address space")
     data = tiny_pairs(folder / "train.tsv")
     for number, mebibytes in enumerate([120, 200, 300, 2000]):  # OpenBLAS' threads hang; its first product; neither
         def limited():
@@ -315,8 +316,7 @@ def closed_streams_harm_nothing(folder):
 
 
 def a_small_stack_will_do(folder):
-    if harness.needs_more_stack():
-        raise harness.Missing("small stack in an emulator or with sanitizers")
+    harness.needs_the_program_alone("small stack")
     run = trained(folder, epochs=1)
     small = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_STACK, (128 << 10, 128 << 10))}
     translations = succeeds("translate", run, stdin=b"1 2\n" * 600, **small).out
@@ -413,6 +413,7 @@ def seal_makes_an_edit_good_and_asks_whether_it_was_one(folder):
 
 
 def a_file_that_crashes_hdf5_while_it_is_sealed_crashes_a_child_alone(folder):
+    harness.needs_the_program_alone("preloading")
     run = trained(folder, epochs=1)
     path = write(run / "last.h5", (run / "last.h5").read_bytes() + b"0")
     crashing = os.path.join(os.path.dirname(harness.COMPARE), "libcrashing_hdf5.so")

@@ -165,14 +165,15 @@ def wait_until(condition, seconds=60):
         time.sleep(0.005)
 
 
-def needs_more_stack():
-    """Than the program itself: a script that starts an emulator, or a build with the address sanitizer."""
-    program = pathlib.Path(PROGRAM).read_bytes()
-    return program.startswith(b"#!") or b"__asan_" in program
-
-
 class Missing(Exception):
     """The system lacks what a test needs."""
+
+
+def needs_the_program_alone(what):
+    """Skips a test of memory or of preloading, which an emulator and the address sanitizer change."""
+    program = pathlib.Path(PROGRAM).read_bytes()
+    if program.startswith(b"#!") or b"__asan_" in program:
+        raise Missing(f"{what} in an emulator or with sanitizers")
 
 
 def main(tests):

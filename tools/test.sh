@@ -62,7 +62,7 @@ fi
 if [ "$sanitize" = yes ]; then
     # the style checks look at the shipped libraries and the sources: once is enough
     build build-sanitize -Db_sanitize=address,undefined -Db_lundef=false -Ddebug_arena=true
-    run build-sanitize --suite fast --no-suite style --timeout-multiplier 5
+    CK_TIMEOUT_MULTIPLIER=5 run build-sanitize --suite fast --no-suite style --timeout-multiplier 5
 fi
 if [ "$aarch64" = yes ]; then
     setup=(--cross-file build-aarch64-root/root.ini --cross-file tools/aarch64.ini)

@@ -111,8 +111,8 @@ void tg_vocabulary_freeze(tg_vocabulary *v, int min_frequency)
     v->frozen = true;
     if (v->too_long)
         tg__context_log(v->cx, TG_LOG_WARNING,
-                        "%lld tokens of the text are longer than %d bytes: they are unknown words",
-                        (long long)v->too_long, (int)TG_LONGEST_TOKEN);
+                        "tokens longer than %d bytes are unknown words: the text has %lld of them",
+                        (int)TG_LONGEST_TOKEN, (long long)v->too_long);
 }
 
 /* ---- asked ---- */
