@@ -10,14 +10,14 @@
  * calls do nothing until tg_context_clear(). So a forward pass reads as mathematics and is checked
  * once, where its result is used.
  *
- * Messages, those of the log too, may hold text from outside as it is: names of files, and what a file
+ * Messages, including those of the log, may hold text from outside, unescaped: names of files, and what a file
  * holds. Before a message goes to a terminal, pass it through tg_text_printable() (data.h).
  *
  * Misuse is an error like any other. A pointer that is NULL where its comment does not allow it, an object that could not
  * be made, and an object of another context, parameter set or tape are refused with a sentence, in the context if one can be
  * reached. Without a context a call returns TG_ERR_ARGUMENT, a harmless object, or 0. Whatever is freed may be NULL.
  *
- * The library never exits, and neither prints nor installs signal handlers unless it is asked to (see tg_training).                               */
+ * The library never exits, and neither prints nor installs signal handlers unless it is asked to (see tg_training). */
 #ifndef TIDEGATE_CORE_H
 #define TIDEGATE_CORE_H
 

@@ -50,8 +50,8 @@ typedef struct tg_decoding_config {
     /* Nobody asks for scores. With a beam of one they then mean nothing, and the same results come faster, since most
      * probabilities need not be computed. */
     bool unscored;
-    /* Nobody asks where the decoder looked: translations come without `attention`, and take memory in proportion to
-     * the tokens, not to the tokens of both sides multiplied. */
+    /* true: translations come without `attention`. They then take memory in proportion to the number of tokens, not
+     * to the product of source and target tokens. */
     bool no_attention;
 } tg_decoding_config;
 

@@ -60,8 +60,9 @@ typedef struct tg_rnn_config {
 
 typedef struct tg_rnn tg_rnn;
 
-/* h is (layers * directions, B, H): layer 0 forward, layer 0 reverse, layer 1 forward, ... The state of a reverse direction
- * is that before a row's last valid step when it goes in, and that after its first step when it comes out. */
+/* h is (layers * directions, B, H): layer 0 forward, layer 0 reverse, layer 1 forward, ... A reverse direction
+ * reads a row from its last valid step to its first: its state in is the one before the last step, its state out the one
+ * after the first. */
 typedef struct tg_state {
     tg_tensor *h;
 } tg_state;
@@ -71,7 +72,7 @@ TG_API tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const t
 /* x (T,B,I) -> (T,B,H*directions), the last layer's outputs.
  *
  * lengths (B), or NULL for all T: the output at t >= lengths[b] is 0, gradient arriving there is
- * ignored, and what x holds there is not read. A row of length 0 has as its state after the one before. A length < 0 or
+ * ignored, and what x holds there is not read. The state after a row of length 0 is the state before it. A length < 0 or
  * > T is TG_ERR_ARGUMENT.
  * in: the states before, of all layers and directions (another shape is TG_ERR_SHAPE), or NULL for zeros; they are left
  * alone, and receive a gradient if they were made on the tape. out: where to put the states after (on the tape), or NULL;

@@ -317,8 +317,8 @@ static tg_status go_back(replacement *r, const char *path, const char *what)
                            r->path, path, what);
 }
 
-/* A save that has renamed its .part file still has the second name of the file before it, and its lock, which is now one of
- * `path`. */
+/* Is another save between the rename of its .part file and its end? The second name of the old file is still there then, and
+ * the lock that the save holds is that of the file which is now called `path`. */
 static bool another_is_ending(const replacement *r)
 {
     struct stat about;

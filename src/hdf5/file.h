@@ -25,8 +25,8 @@ tg_status tg__file_read(tg_context *cx, const char *path, size_t head, file_chec
  * over. TG_ERR_EXISTS: another save to the same path is going on.
  *
  * Where the file system cannot make hard links, the previous file is kept as a copy; if that fails too, it is not kept.
- * Where it cannot lock, two saves at once are found out only if one of them is late. The context's log is told of each
- * once. */
+ * Where it cannot lock, two saves at once are noticed only if the second begins before the first has renamed its file. The
+ * context's log is told of each once. */
 tg_status tg__file_replace(tg_context *cx, const char *path, const unsigned char *data, size_t bytes,
                            bool keep_previous);
 

@@ -129,8 +129,9 @@ static gru_gradients gradients_of(const rnn_part *p)
     return (gru_gradients){ p->W_x->grad, p->W_h->grad, p->b->grad, p->b_h ? p->b_h->grad : NULL };
 }
 
-/* Where layer i puts its output, packed. Backward needs all outputs. With TG_EVAL each layer reads that of the layer below and
- * nothing else, so two places do: y, and one other, in which the last layer puts its output if y has another order. */
+/* The packed output of layer i. Backward needs the outputs of all layers. With TG_EVAL a layer reads only the output of the
+ * layer below it, so two buffers are enough, which the layers use in turn: y and one more. The last layer writes into y, or,
+ * if y is not packed (rows of different lengths), into the other one. */
 static tg_real *take_output(tg_tape *t, const rnn_record *r, int i)
 {
     const int above = r->l->config.layers - 1 - i;

@@ -4,7 +4,7 @@
 
 #include "params/params.h"
 
-/* Is this a way for values to start? False: the context remembers a sentence with the parameter's name. */
+/* Is this a valid initializer? If not, the context is in error, with a sentence that names the parameter. */
 bool tg__initializer_holds(tg_context *cx, const char *name, tg_init init);
 
 /* Sets the view's values in ps->value: a function of the context's seed and of the view's name, shape and

@@ -89,7 +89,7 @@ bool tg__tape_ready(tg_tape *t, const char *op)
     return false;
 }
 
-/* A tensor that another tape made, and that waits for a gradient there. */
+/* Was the tensor made on another tape, whose backward pass its gradient belongs to? */
 static bool is_foreign(const tg_tape *t, const tg_tensor *x)
 {
     if (!x->grad || t->mode != TG_TRAIN || tg__arena_holds(&t->memory, x)) return false;
@@ -243,7 +243,8 @@ static tg_status check_gradients(const tg_tape *t, const tape_node *n, const cha
     return TG_OK;
 }
 
-/* Whose gradient was not finite before backward began, such as a parameter's of an earlier pass: no op of this tape. */
+/* Finds gradients that were not finite before backward began, such as those of a parameter from an earlier pass: no op of
+ * this tape is to blame for them. */
 static tg_status check_before(const tg_tape *t)
 {
     tg_status s = TG_OK;

@@ -98,7 +98,7 @@ tg_status tg__run_save_first(training_run *r)
     tg_archive_free(a);
     if (s) return s;
     s = tg__run_replace(&r->directory, new);
-    if (s) tg__file_calls->unlink(path.s); /* not there if the replacement came as far as that */
+    if (s) tg__file_calls->unlink(path.s); /* unless it has been renamed already */
     r->saved = !s;
     return s;
 }

@@ -327,7 +327,7 @@ static tg_status go_on_in_epoch(training_run *r)
     return TG_OK;
 }
 
-/* The settings of the schedule are those of this call; what has passed of it is the checkpoint's. */
+/* The settings of the schedule come from this call, and its progress from the checkpoint. */
 static void go_on_with_schedule(training_run *r)
 {
     const tg_training *g = r->training;

@@ -81,8 +81,8 @@ bool data_same(const data_file *f, const tg_archive *a, char *why, size_t bytes)
 
 /* ---- what the driver asks for ---- */
 
-/* How far the run has come, from 0 to 1: what the sampling schedule goes by. Of two limits the one that ends the
- * run first counts. */
+/* How much of the run is done, from 0 to 1, for the schedule of sampling. If both epochs and steps are limited, the limit
+ * that ends the run first counts. */
 static double share_done(const training *t, tg_at at)
 {
     const training_settings *o = &t->settings;
