@@ -446,11 +446,11 @@ static void farewell(training_run *r, int reason, bool already)
                  "nothing to do, patience has ended the run (%d validations without a better loss)",
                  p->waited);
     if (validated || newer)
-        tg__run_tell(r, TG_LOG_INFO, "%s: %lld steps, the best validation loss is %.4g at step %lld", what,
-                     (long long)p->step, newer ? r->best.loss : p->best,
+        tg__run_tell(r, TG_LOG_INFO, "%s: %lld step%s, the best validation loss is %.4g at step %lld", what,
+                     (long long)p->step, p->step == 1 ? "" : "s", newer ? r->best.loss : p->best,
                      (long long)(newer ? r->best.step : p->best_step));
     else
-        tg__run_tell(r, TG_LOG_INFO, "%s: %lld steps", what, (long long)p->step);
+        tg__run_tell(r, TG_LOG_INFO, "%s: %lld step%s", what, (long long)p->step, p->step == 1 ? "" : "s");
 }
 
 static tg_status interrupted(training_run *r, int number)
