@@ -150,6 +150,8 @@ def what_the_run_is_too_short_for_is_told(folder):
     for options, told in [(["--warmup", 6], "--warmup 6 is as long as the run, of 6 steps, or longer"), (["--warmup", 5], ""),
                           (["--patience", 2], "--patience 2 never acts: the run has 2 validations"), (["--patience", 1], ""),
                           (["--schedule", "plateau", "--schedule-patience", 2], "--schedule-patience 2 never acts"),
+                          (["--schedule", "plateau", "--schedule-patience", 1], "--schedule-patience 1 never acts"),
+                          (["--schedule", "plateau", "--schedule-patience", -1], ""),
                           (["--patience", 2, "--valid-every", 1], "")]:
         said = succeeds(*begin, *options).err
         expect(told in said and ("never acts" in said or "as long as" in said) == bool(told), told, said)

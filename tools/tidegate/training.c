@@ -169,10 +169,12 @@ static void tell_what_never_acts(const training *t)
              o->warmup, steps, PLURAL(steps));
     const struct {
         const char *name;
-        int64_t patience;
-    } waits[] = { { "patience", o->patience }, { "schedule-patience", o->schedule_patience } };
+        int64_t patience,
+            acts_after; /* validations without a better loss; the first validation always is better */
+    } waits[] = { { "patience", o->patience, o->patience },
+                  { "schedule-patience", o->schedule_patience, o->schedule_patience + 1 } };
     for (int i = 0; i < 2; i++)
-        if (waits[i].patience > 0 && (double)waits[i].patience >= validations)
+        if (waits[i].patience > 0 && (double)waits[i].acts_after >= validations)
             tell("--%s %" PRId64 " never acts: the run has %.0f validation%s", waits[i].name,
                  waits[i].patience, validations, PLURAL(validations));
 }
