@@ -5,7 +5,7 @@
 
 #include "checkpoint_world.h"
 
-/* Puts `value` for element k of the dataset, or for the value, at `where` in the file. */
+/* Overwrites what the file has at the path `where`: element k of a dataset, or an attribute. */
 static void edit(const char *where, int k, double value)
 {
     const char *slash = strrchr(where, '/');

@@ -211,7 +211,8 @@ START_TEST(argmax_of_tiny_and_huge_numbers_is_that_of_the_whole_product)
     enum { POWERS = sizeof powers / sizeof *powers };
     int decided = 0;
     for (int c = 0; c < POWERS * POWERS && exists(); c += 5) {
-        const int a = powers[c % POWERS], b = powers[c / POWERS], k = c % 15 ? 33 : 256, n = c % 15 ? 100 : 512;
+        const int a = powers[c % POWERS], b = powers[c / POWERS], k = c % 15 ? 33 : 256,
+                  n = c % 15 ? 100 : 512;
         int best[ROWS];
         example e = example_new(1, k, n, TRANSPOSED, false);
         for (int i = 0; i < ROWS * k; i++) e.A[i] = (tg_real)((double)e.A[i] * pow(10, a));

@@ -17,8 +17,8 @@ struct arena_block {
 
 void tg__arena_init(arena *a, tg_context *cx) { *a = (arena){ .cx = cx }; }
 
-/* The first block of an arena that was used before is as large as all that was ever needed at once. Where the allocator does
- * not have so much in one piece it is asked for half as much, and so on, down to what is needed now. */
+/* After a reset the first block gets the arena's peak size, so that the next pass needs one block only. If the allocator cannot
+ * give that much in one block, the size is halved until it can, down to the bytes that are needed now. */
 static arena_block *block_new(arena *a, size_t bytes)
 {
     const size_t least = TG_DEBUG_ARENA || bytes > SMALLEST_BLOCK ? bytes : SMALLEST_BLOCK;

@@ -211,7 +211,8 @@ decoder *tg__decoder_begin(decoder_weights *w, tg_tape *t, int S, int B, const i
                     .summary = e.summary };
     if (m->attends) {
         const tg_memory memory = tg_attention_rnn_memory(m->attends, kept, e.memory, lengths);
-        const int *real = t->cx->status ? NULL : tg__attention_lengths(m->attends->attention, kept, "decoder", &memory);
+        const int *real =
+            t->cx->status ? NULL : tg__attention_lengths(m->attends->attention, kept, "decoder", &memory);
         if (t->cx->status) return NULL;
         d->memory = tg__attention_of(m->attends->attention, &memory, real);
         d->below--;

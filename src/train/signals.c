@@ -2,7 +2,7 @@
  *
  * The handler sets a flag, which the loop looks at between steps. After that a SIGINT or a SIGTERM has its
  * default action again, so that a second request from a person ends the process at once. The others may
- * come several times without anybody insisting: a terminal that is closed sends SIGHUP from the kernel and
+ * arrive more than once although nobody asked twice: a terminal that is closed sends SIGHUP from the kernel and
  * from the shell, and SIGXCPU comes every second. A signal that the process ignores stays ignored: nohup
  * ignores SIGHUP, a shell script ignores SIGINT in its background jobs.                            */
 #include <errno.h>
