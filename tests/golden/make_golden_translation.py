@@ -10,24 +10,24 @@ The format is that of make_golden.py. Parameters are multiples of 1/64, which bo
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from make_golden import array, gru_shapes, stacked, step, write
+from make_golden import array, cell_shapes, gru_step, module_of, stacked, write
 
 E, H, S, T, B = 4, 6, 5, 6, 4
 SOURCE_LENGTHS, TARGET_LENGTHS = [5, 2, 4, 1], [4, 6, 1, 3]
 BEGIN, END = 2, 3
-PLAIN = {"attention": "none", "reset_after": False, "layers": 1, "bidirectional": False, "input_feeding": False,
+PLAIN = {"attention": "none", "cell": "gru", "layers": 1, "bidirectional": False, "input_feeding": False,
          "coverage": False, "readout": E, "tying": "none", "vocabularies": (9, 8)}  # readout 0: none
 
 CASES = {
     "translation-additive": {"attention": "additive", "bidirectional": True, "tying": "target"},
-    "translation-coverage": {"attention": "additive", "reset_after": True, "coverage": True, "layers": 2, "readout": 0},
+    "translation-coverage": {"attention": "additive", "cell": "gru-reset-after", "coverage": True, "layers": 2, "readout": 0},
     "translation-general-feeding": {"attention": "general", "input_feeding": True, "tying": "all", "vocabularies": (9, 9)},
-    "translation-dot-feeding": {"attention": "dot", "reset_after": True, "bidirectional": True, "input_feeding": True,
+    "translation-dot-feeding": {"attention": "dot", "cell": "gru-reset-after", "bidirectional": True, "input_feeding": True,
                                 "coverage": True},
     "translation-dot": {"attention": "dot", "layers": 2, "readout": 5},
-    "translation-general": {"attention": "general", "reset_after": True, "bidirectional": True, "coverage": True},
+    "translation-general": {"attention": "general", "cell": "gru-reset-after", "bidirectional": True, "coverage": True},
     "translation-none": {"bidirectional": True, "layers": 2, "readout": 0},
-    "translation-none-tied": {"reset_after": True, "bidirectional": True, "tying": "target"},
+    "translation-none-tied": {"cell": "gru-reset-after", "bidirectional": True, "tying": "target"},
 }
 
 
@@ -48,12 +48,12 @@ def shapes_of(c):
         shapes["source_embedding/W"] = (sources, E)
     for layer in range(c["layers"]):
         for direction in directions:
-            shapes.update(gru_shapes(f"encoder/layer{layer}/{direction}", M if layer else E, hidden, c["reset_after"]))
+            shapes.update(cell_shapes(c["cell"], f"encoder/layer{layer}/{direction}", M if layer else E, hidden))
         shapes.update({f"bridge/layer{layer}/W": (M, H), f"bridge/layer{layer}/b": (H,)})
         inputs = H if layer else E + M if none else E
         if layer == last and not none:
             inputs += M if additive else R if c["input_feeding"] else 0
-        shapes.update(gru_shapes(f"decoder/layer{layer}/forward", inputs, H, c["reset_after"]))
+        shapes.update(cell_shapes(c["cell"], f"decoder/layer{layer}/forward", inputs, H))
     attends = f"decoder/layer{last}"
     if c["attention"] in ("additive", "general"):
         shapes[f"{attends}/attention/W_k"] = (M, H)
@@ -72,12 +72,12 @@ def shapes_of(c):
     return shapes
 
 
-def cell(p, prefix, x, h, reset_after):
-    """One step: torch.nn.GRUCell for reset after, the equations for reset before."""
-    if not reset_after:
-        return step(p, prefix, x, h)
+def step(p, c, prefix, x, h):
+    """One step of the decoder: torch.nn.GRUCell for reset after, the equations for reset before."""
+    if c["cell"] == "gru":
+        return gru_step(p, prefix, x, h)
     gru = torch.nn.GRUCell(x.shape[1], h.shape[1])
-    for name, value in stacked(p, prefix).items():
+    for name, value in stacked(c["cell"], p, prefix).items():
         del gru._parameters[name]
         setattr(gru, name, value)
     return gru(x, h)
@@ -89,7 +89,7 @@ def direction_by_equations(p, prefix, x, hidden, backwards):
     for b, length in enumerate(SOURCE_LENGTHS):
         h, outputs = torch.zeros(1, hidden), [torch.zeros(hidden)] * S
         for s in reversed(range(length)) if backwards else range(length):
-            h = step(p, prefix, x[s, b : b + 1], h)
+            h = gru_step(p, prefix, x[s, b : b + 1], h)
             outputs[s] = h[0]
         rows.append(torch.stack(outputs))
         last.append(h[0])
@@ -100,19 +100,12 @@ def encode(p, c, x):
     """m (S,B,M), and the last layer's last state of all directions (B,M)."""
     hidden, _ = sizes(c)
     names = ["forward", "reverse"] if c["bidirectional"] else ["forward"]
-    if not c["reset_after"]:
+    if c["cell"] == "gru":
         for layer in range(c["layers"]):
             ways = [direction_by_equations(p, f"encoder/layer{layer}/{name}", x, hidden, name == "reverse") for name in names]
             x = torch.cat([way[0] for way in ways], 2)
         return x, torch.cat([way[1] for way in ways], 1)
-    gru = torch.nn.GRU(E, hidden, c["layers"], bidirectional=c["bidirectional"])
-    for layer in range(c["layers"]):
-        for name in names:
-            for weight, value in stacked(p, f"encoder/layer{layer}/{name}").items():
-                full = f"{weight}_l{layer}" + ("_reverse" if name == "reverse" else "")
-                del gru._parameters[full]
-                setattr(gru, full, value)
-    gru._flat_weights = [getattr(gru, name) for name in gru._flat_weights_names]
+    gru = module_of(c["cell"], p, "encoder", E, hidden, c["layers"], names)
     y, h = gru(pack_padded_sequence(x, torch.tensor(SOURCE_LENGTHS), enforce_sorted=False))
     return pad_packed_sequence(y, total_length=S)[0], torch.cat(list(h[-len(names):]), 1)
 
@@ -141,13 +134,13 @@ def logits_of_row(p, c, m, summary, target_in):
         y = p["target_embedding/W"][word][None]
         x = y if attention != "none" else torch.cat([y, summary], 1)
         for l in range(last):
-            s[l] = x = cell(p, f"decoder/layer{l}/forward", x, s[l], c["reset_after"])
+            s[l] = x = step(p, c, f"decoder/layer{l}/forward", x, s[l])
         if attention == "additive":
             a, context = attend(p, c, f"{attends}/attention", s[last], m, coverage)
             x = torch.cat([x, context], 1)
         elif c["input_feeding"]:
             x = torch.cat([x, u], 1)
-        s[last] = cell(p, f"{attends}/forward", x, s[last], c["reset_after"])
+        s[last] = step(p, c, f"{attends}/forward", x, s[last])
         if attention in ("dot", "general"):
             a, context = attend(p, c, f"{attends}/attention", s[last], m, coverage)
             u = torch.tanh(torch.cat([s[last], context], 1) @ p[f"{attends}/W_u"] + p[f"{attends}/b_u"])
@@ -189,9 +182,9 @@ def main():
         batch = words(c)
         loss = loss_of(p, c, *batch)
         loss.backward()
-        lines = [array("source_lengths", torch.tensor(SOURCE_LENGTHS), repr), array("target_lengths", torch.tensor(TARGET_LENGTHS), repr)]
-        lines += [array(what, value, repr) for what, value in zip(("source", "target_in", "target_out"), batch)]
-        lines += [array(what, value, repr) for what, value in p.items()]
+        lines = [array("source_lengths", torch.tensor(SOURCE_LENGTHS)), array("target_lengths", torch.tensor(TARGET_LENGTHS))]
+        lines += [array(what, value) for what, value in zip(("source", "target_in", "target_out"), batch)]
+        lines += [array(what, value) for what, value in p.items()]
         lines += [array("loss", loss)] + [array("gradient:" + what, value.grad) for what, value in p.items()]
         write(name, lines)
         print(name, "loss", loss.item())
