@@ -43,6 +43,30 @@ START_TEST(every_piece_is_done_once_whatever_the_number_of_workers)
 }
 END_TEST
 
+static void sleep_briefly(void *argument, int piece)
+{
+    (void)argument, (void)piece;
+    usleep(20);
+}
+
+START_TEST(run_by_fewer_threads_uses_no_more_than_these)
+{
+    for (int threads = 1; threads <= 4; threads++) {
+        tg_context *cx = context_of(4);
+        for (int round = 0; round < 20 || tg__team_worked(cx) < threads; round++) {
+            memset(visits, 0, sizeof visits);
+            tg__team_run_by(cx, threads, 200, visit, NULL);
+            for (int i = 0; i < 200; i++) ck_assert_int_eq(visits[i], 1);
+            tg__team_run_by(cx, threads, 200, sleep_briefly, NULL);
+        }
+        ck_assert_int_eq(tg__team_worked(cx), threads);
+        while (tg__team_worked(cx) < 4)
+            tg__team_run(cx, 200, sleep_briefly, NULL); /* the others still work */
+        tg_context_free(cx);
+    }
+}
+END_TEST
+
 static void count_piece(void *argument, int piece)
 {
     (void)piece;
@@ -138,6 +162,6 @@ START_TEST(pieces_cover_everything_evenly)
 END_TEST
 
 TG_TEST_MAIN("core/team", every_piece_is_done_once_whatever_the_number_of_workers,
-             many_small_runs_with_pauses_lose_nothing,
+             run_by_fewer_threads_uses_no_more_than_these, many_small_runs_with_pauses_lose_nothing,
              denormals_are_flushed_inside_and_the_callers_mode_is_restored,
              phases_follow_each_other_whatever_the_number_of_workers, pieces_cover_everything_evenly)

@@ -73,6 +73,7 @@ struct team {
     tg_context *cx;
     int forks;   /* when the threads were started: a fork leaves them behind */
     int workers; /* with the caller */
+    int in_job;  /* workers that take part in this job: numbers 0 ... in_job-1 */
     worker *worker;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -89,8 +90,8 @@ struct team {
 static void do_pieces(team *t, int number)
 {
     int done = 0;
-    for (int k = 0; k < t->workers; k++) {
-        worker *w = &t->worker[(number + k) % t->workers];
+    for (int k = 0; k < t->in_job && number < t->in_job; k++) {
+        worker *w = &t->worker[(number + k) % t->in_job];
         for (int piece; (piece = atomic_fetch_add(&w->next, 1)) < w->end; done++) t->work(t->argument, piece);
     }
     if (!done) return;
@@ -218,10 +219,10 @@ int tg__team_worked(const tg_context *cx)
     return cx->team ? __builtin_popcountll(atomic_load(&cx->team->worked)) : 1;
 }
 
-void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *argument)
+void tg__team_run_by(tg_context *cx, int threads, int pieces, void (*work)(void *, int), void *argument)
 {
     const unsigned mode = flush_denormals();
-    team *t = pieces > 1 ? team_of(cx) : NULL;
+    team *t = pieces > 1 && threads > 1 ? team_of(cx) : NULL;
     if (!t || t->workers < 2) {
         for (int piece = 0; piece < pieces; piece++) work(argument, piece);
         restore_mode(mode);
@@ -229,10 +230,11 @@ void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *a
     }
     t->work = work;
     t->argument = argument;
-    for (int k = 0; k < t->workers; k++) {
-        atomic_store_explicit(&t->worker[k].next, (int)tg__piece_start(pieces, t->workers, k),
+    t->in_job = threads < t->workers ? threads : t->workers;
+    for (int k = 0; k < t->in_job; k++) {
+        atomic_store_explicit(&t->worker[k].next, (int)tg__piece_start(pieces, t->in_job, k),
                               memory_order_relaxed);
-        t->worker[k].end = (int)tg__piece_start(pieces, t->workers, k + 1);
+        t->worker[k].end = (int)tg__piece_start(pieces, t->in_job, k + 1);
     }
     atomic_store(&t->done, 0);
     atomic_fetch_add(&t->job, 1); /* open */
@@ -246,6 +248,11 @@ void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *a
     atomic_fetch_add(&t->job, 1); /* close */
     for (int k = 1; atomic_load(&t->inside); k++) wait_a_moment(k);
     restore_mode(mode);
+}
+
+void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *argument)
+{
+    tg__team_run_by(cx, cx->threads, pieces, work, argument);
 }
 
 int tg__team_limit(tg_context *cx, int workers)
@@ -269,11 +276,17 @@ static void do_range(void *argument, int piece)
             (size_t)tg__piece_start(r->n, r->pieces, piece + 1));
 }
 
+void tg__team_ranges_by(tg_context *cx, int threads, size_t n, size_t most,
+                        void (*work)(void *, size_t, size_t), void *argument)
+{
+    const int pieces = tg__pieces((int64_t)n, (int64_t)most);
+    tg__team_run_by(cx, threads, pieces, do_range, &(ranges){ work, argument, (int64_t)n, pieces });
+}
+
 void tg__team_ranges(tg_context *cx, size_t n, size_t most, void (*work)(void *, size_t, size_t),
                      void *argument)
 {
-    const int pieces = tg__pieces((int64_t)n, (int64_t)most);
-    tg__team_run(cx, pieces, do_range, &(ranges){ work, argument, (int64_t)n, pieces });
+    tg__team_ranges_by(cx, cx->threads, n, most, work, argument);
 }
 
 /* ---- phases ----
@@ -329,14 +342,20 @@ static void sit(void *argument, int seat)
     }
 }
 
-void tg__team_phases(tg_context *cx, int phases, int pieces, void (*work)(void *, int, int), void *argument)
+void tg__team_phases_by(tg_context *cx, int threads, int phases, int pieces, void (*work)(void *, int, int),
+                        void *argument)
 {
     assert(pieces <= TEAM_PIECES);
     phased p = { .work = work, .argument = argument, .phases = phases, .pieces = pieces };
-    p.seats = cx->threads < pieces ? cx->threads : pieces;
+    p.seats = threads < pieces ? threads : pieces;
     for (int seat = 0; seat < p.seats; seat++)
         for (int64_t k = tg__piece_start(pieces, p.seats, seat);
              k < tg__piece_start(pieces, p.seats, seat + 1); k++)
             p.seat[k] = seat;
-    tg__team_run(cx, p.seats, sit, &p);
+    tg__team_run_by(cx, threads, p.seats, sit, &p);
+}
+
+void tg__team_phases(tg_context *cx, int phases, int pieces, void (*work)(void *, int, int), void *argument)
+{
+    tg__team_phases_by(cx, cx->threads, phases, pieces, work, argument);
 }

@@ -10,24 +10,33 @@
 
 typedef struct team team;
 
-/* Calls work(argument, piece) for piece 0 ... pieces-1 and returns when all are done. The pieces are cut into one range
- * of neighbours for each worker, which begins with its own and goes on with the others'. Denormals are flushed to zero
- * inside work, on every worker; the caller's floating-point mode is restored. Workers start at the first run that has
- * something for them, and sleep when idle. Not
- * nested, unless the outer one has one piece. */
+/* Calls work(argument, piece) for piece 0 ... pieces-1, on all workers of the context, and returns when all pieces are
+ * done. Each worker has a range of neighbouring pieces: it does these first, and then takes pieces from the ranges of
+ * others. Denormals are flushed to zero inside work, on every worker; the caller's floating-point mode is restored.
+ * The threads are started by the first run with more than one piece, and sleep when idle. Runs must not be nested,
+ * unless the outer one has one piece, or the inner one uses one thread. */
 void tg__team_run(tg_context *cx, int pieces, void (*work)(void *argument, int piece), void *argument);
+
+/* The same on at most `threads` workers, of which the caller is one. */
+void tg__team_run_by(tg_context *cx, int threads, int pieces, void (*work)(void *argument, int piece),
+                     void *argument);
 
 /* The same over n items in pieces of at most `most`: work(argument, first, end) does first ... end-1. */
 void tg__team_ranges(tg_context *cx, size_t n, size_t most,
                      void (*work)(void *argument, size_t first, size_t end), void *argument);
+void tg__team_ranges_by(tg_context *cx, int threads, size_t n, size_t most,
+                        void (*work)(void *argument, size_t first, size_t end), void *argument);
 
-/* Phases: work(argument, phase, piece) for piece 0 ... pieces-1 of phase 0, then of phase 1, and so on; a piece begins
- * when all of the phase before it are done. pieces: at most TEAM_PIECES. A worker does the same pieces in each phase, so
- * what they read stays in its cache. The pieces of a worker that does not come, or does not get on, are done by
- * others: so a busy machine costs time, and never stops the work. */
+/* Calls work(argument, phase, piece) for all pieces of phase 0, then for all of phase 1, and so on: there is a barrier
+ * between two phases. pieces: at most TEAM_PIECES. A worker does the same pieces in each phase, so that the data they
+ * read stay in its cache. If the operating system holds up a worker, the others do its pieces: a busy machine costs
+ * time, and never blocks the work. */
 enum { TEAM_PIECES = 64 };
 void tg__team_phases(tg_context *cx, int phases, int pieces,
                      void (*work)(void *argument, int phase, int piece), void *argument);
+/* The same on at most `threads` workers, of which the caller is one. */
+void tg__team_phases_by(tg_context *cx, int threads, int phases, int pieces,
+                        void (*work)(void *argument, int phase, int piece), void *argument);
 
 /* At most so many workers, the caller one of them, for the jobs that follow; returns how many it was before. */
 int tg__team_limit(tg_context *cx, int workers);

@@ -16,6 +16,7 @@
 #include "kernels/simd/table.h"
 
 typedef struct product {
+    int threads;
     transposed a, b;
     int m, n, k, rows, columns; /* the grid of pieces: rows x columns */
     int most;                   /* pieces that are worth sharing out */
@@ -122,16 +123,16 @@ static void multiply_block(tg_context *cx, product *p, bool pack_A)
     const int panels = tg__pieces(p->n, tg__simd()->product->panel_columns);
     p->rows = tg__pieces(p->m, PIECE_ROWS);
     if (p->strips) p->rows = at_most(p->rows, p->most);
-    if (pack_A) tg__team_run(cx, p->rows, pack_rows, p);
+    if (pack_A) tg__team_run_by(cx, p->threads, p->rows, pack_rows, p);
     p->columns = at_most(tg__pieces(panels, 2), p->most);
     if (p->strips && p->columns >= at_most(COLUMNS_ENOUGH, p->most)) {
-        tg__team_run(cx, p->columns, piece_of_columns, p);
+        tg__team_run_by(cx, p->threads, p->columns, piece_of_columns, p);
         return;
     }
     p->columns = at_most(panels, MANY_PIECES);
-    tg__team_run(cx, p->columns, pack_columns, p);
+    tg__team_run_by(cx, p->threads, p->columns, pack_columns, p);
     p->columns = tg__pieces(p->n, PIECE_COLUMNS);
-    tg__team_run(cx, p->rows * p->columns, piece_of_grid, p);
+    tg__team_run_by(cx, p->threads, p->rows * p->columns, piece_of_grid, p);
 }
 
 static size_t slices_room(int n, int width, int lanes, int k)
@@ -208,7 +209,7 @@ static void multiply_with_blas(tg_context *cx, product *p)
             break;
         work /= 2;
     }
-    tg__team_run(cx, p->rows * p->columns, blas_piece, p);
+    tg__team_run_by(cx, p->threads, p->rows * p->columns, blas_piece, p);
 }
 
 /* ---- one row ---- */
@@ -229,17 +230,18 @@ static void multiply_row(tg_context *cx, product *p)
     const int WORTH_SHARING = 65536; /* numbers of B in a piece */
     p->columns = tg__pieces((int64_t)p->k * p->n, WORTH_SHARING);
     if (p->columns > MANY_PIECES) p->columns = MANY_PIECES;
-    tg__team_run(cx, p->columns, row_piece, p);
+    tg__team_run_by(cx, p->threads, p->columns, row_piece, p);
 }
 
-void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k, const tg_real *A,
-                int A_stride, const tg_real *B, int B_stride, const tg_real *bias, int keep, tg_real *C,
-                int C_stride)
+void tg__matmul_by(tg_context *cx, int threads, transposed a, transposed b, int m, int n, int k,
+                   const tg_real *A, int A_stride, const tg_real *B, int B_stride, const tg_real *bias,
+                   int keep, tg_real *C, int C_stride)
 {
     const double WORTH_PACKING =
         b == TRANSPOSED ? 2e5 : 1e6; /* multiply-adds; OpenBLAS is slower with B transposed */
     if (m <= 0 || n <= 0) return;
-    product p = { .a = a,
+    product p = { .threads = threads,
+                  .a = a,
                   .b = b,
                   .m = m,
                   .n = n,
@@ -260,6 +262,13 @@ void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k,
         multiply_packed(cx, &p);
     else
         multiply_with_blas(cx, &p);
+}
+
+void tg__matmul(tg_context *cx, transposed a, transposed b, int m, int n, int k, const tg_real *A,
+                int A_stride, const tg_real *B, int B_stride, const tg_real *bias, int keep, tg_real *C,
+                int C_stride)
+{
+    tg__matmul_by(cx, cx->threads, a, b, m, n, k, A, A_stride, B, B_stride, bias, keep, C, C_stride);
 }
 
 /* ---- sums ---- */
@@ -294,8 +303,13 @@ static void row_sum_piece(void *argument, int piece)
     tg__add_rows_piece(s->m, end - first, s->A + first, s->stride, s->sum + first);
 }
 
-void tg__add_rows(tg_context *cx, int m, int n, const tg_real *A, int A_stride, tg_real *sum)
+void tg__add_rows_by(tg_context *cx, int threads, int m, int n, const tg_real *A, int A_stride, tg_real *sum)
 {
     row_sum s = { m, n, (double)m * n > 32768 ? tg__pieces(n, 1024) : 1, A_stride, A, sum };
-    tg__team_run(cx, s.pieces, row_sum_piece, &s);
+    tg__team_run_by(cx, threads, s.pieces, row_sum_piece, &s);
+}
+
+void tg__add_rows(tg_context *cx, int m, int n, const tg_real *A, int A_stride, tg_real *sum)
+{
+    tg__add_rows_by(cx, cx->threads, m, n, A, A_stride, sum);
 }

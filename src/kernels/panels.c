@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/context.h"
 #include "core/team.h"
 #include "kernels/simd/table.h"
 
@@ -38,13 +39,17 @@ static void pack_piece(void *argument, int piece)
                                      m->stride, m->panels + (size_t)j * (size_t)m->k);
 }
 
-void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[])
+void tg__matrices_pack_by(tg_context *cx, int threads, int count, const matrix m[])
 {
     packing p = { m };
     int pieces = 0;
     for (int i = 0; i < count; i++) pieces += pieces_of(&m[i]);
-    if (shared) tg__team_run(cx, pieces, pack_piece, &p);
-    for (int piece = 0; piece < pieces && !shared; piece++) pack_piece(&p, piece);
+    tg__team_run_by(cx, threads, pieces, pack_piece, &p);
+}
+
+void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[])
+{
+    tg__matrices_pack_by(cx, shared ? cx->threads : 1, count, m);
 }
 
 /* ---- products ---- */

@@ -30,8 +30,10 @@ static inline matrix tg__matrix(transposed b, int k, int n, const tg_real *B, in
 {
     return (matrix){ b, k, n, B, B_stride, room };
 }
-/* Packs those of the matrices that have room: by the team, or where they are not for all of it by the calling thread. */
+/* Packs those of the matrices that have room: by the team if shared, else by the calling thread. */
 void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[]);
+/* The same on at most `threads` workers, of which the caller is one. */
+void tg__matrices_pack_by(tg_context *cx, int threads, int count, const matrix m[]);
 
 /* A left-hand matrix that is multiplied with several packed ones: in strips (stride 0), or as it stands. */
 typedef struct left_matrix {

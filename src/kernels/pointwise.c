@@ -2,6 +2,7 @@
 #include "kernels/pointwise.h"
 
 #include "core/clones.h"
+#include "core/context.h"
 #include "core/team.h"
 #include "kernels/simd/table.h"
 
@@ -21,8 +22,10 @@ CLONED static void add_range(void *argument, size_t first, size_t end)
     for (size_t i = first; i < end; i++) y[i] += x[i];
 }
 
-void tg__add(tg_context *cx, size_t n, const tg_real *x, tg_real *y)
+void tg__add_by(tg_context *cx, int threads, size_t n, const tg_real *x, tg_real *y)
 {
     enum { PIECE = 1 << 14 };
-    tg__team_ranges(cx, n, PIECE, add_range, &(addition){ x, y });
+    tg__team_ranges_by(cx, threads, n, PIECE, add_range, &(addition){ x, y });
 }
+
+void tg__add(tg_context *cx, size_t n, const tg_real *x, tg_real *y) { tg__add_by(cx, cx->threads, n, x, y); }

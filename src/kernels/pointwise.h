@@ -13,5 +13,7 @@ void tg__tanh(size_t n, const tg_real *x, tg_real *y);
 
 /* y[i] += x[i], by the team. */
 void tg__add(tg_context *cx, size_t n, const tg_real *x, tg_real *y);
+/* The same on at most `threads` workers, of which the caller is one. */
+void tg__add_by(tg_context *cx, int threads, size_t n, const tg_real *x, tg_real *y);
 
 #endif
