@@ -17,8 +17,8 @@ size_t tg__linear_room(const tg_linear *l);
 matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room);
 const tg_real *tg__linear_bias(const tg_linear *l);
 
-/* Made for finding the largest of its numbers but those in never[0..most-1], for many rows or few; see kernels/argmax.h. */
-argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const int never[], bool many);
+/* For finding the largest of a row's numbers, without those in excluded[0..count-1]; see kernels/argmax.h. */
+argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int count, const int excluded[]);
 
 /* W (V,E); NULL: the layer could not be made. */
 tg_tensor *tg__embedding_table(const tg_embedding *l);

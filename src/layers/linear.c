@@ -112,10 +112,10 @@ matrix tg__linear_matrix(const tg_linear *l, tg_context *cx, tg_real *room)
     return m;
 }
 
-argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int most, const int never[], bool many)
+argmax_matrix tg__linear_argmax(const tg_linear *l, arena *room, int count, const int excluded[])
 {
     return tg__argmax_matrix(room, l->W_stored, l->I, l->O, l->W->data, l->W->dim[1], tg__linear_bias(l),
-                             most, never, many);
+                             count, excluded);
 }
 
 const tg_real *tg__linear_bias(const tg_linear *l) { return l->b ? l->b->data : NULL; }

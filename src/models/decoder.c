@@ -34,7 +34,7 @@ struct decoder_weights {
     attention_gru attends;
     word_products met;
     matrix W_x, readout, output; /* W_x: the rows of x; output: without panels as long as words will do */
-    argmax_matrix words;         /* the output layer, rounded; or not usable */
+    argmax_matrix words;         /* the output layer, quantized; or not usable */
 };
 
 struct decoder {
@@ -50,6 +50,7 @@ struct decoder {
     int *order, *place; /* (rows): of the sequence of one step; in met.product */
     int *new_word;      /* (rows) */
     attention_gru_run run;
+    void *argmax_scratch;
     tg_real *y, *new_y, *z, *u, *logits; /* (rows,.): embeddings, what the readout reads, what it says, ... */
 };
 
@@ -104,10 +105,7 @@ static bool pack_output(decoder_weights *w)
 
 decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
 {
-    enum {
-        WORTH_ROUNDING = 8,
-        MANY = 256
-    }; /* sentences, from which on it does not cost more than it saves */
+    enum { WORTH_QUANTIZING = 8 }; /* sentences, from which on it does not cost more than it saves */
     arena *a = &m->packed;
     if (!tg__params_freeze(m->ps)) return NULL;
     tg__arena_reset(a);
@@ -118,8 +116,8 @@ decoder_weights *tg__decoder_pack(tg_encoder_decoder *m, int words_of)
     if (m->readout) w->readout = tg__linear_matrix(m->readout, a->cx, readout);
     if (m->attends) pack_attending(w);
     if (m->attends && m->config.layers == 1) take_word_products(w);
-    if (words_of >= WORTH_ROUNDING)
-        w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN }, words_of >= MANY);
+    if (words_of >= WORTH_QUANTIZING)
+        w->words = tg__linear_argmax(m->output, a, 2, (int[]){ TG_PAD, TG_BEGIN });
     if (!w->words.columns && !pack_output(w)) return NULL;
     return a->cx->status ? NULL : w;
 }
@@ -160,6 +158,7 @@ static void take_run(decoder *d)
     d->y = take(d, n, c->embed);
     d->new_y = take(d, n, c->embed);
     d->logits = take(d, n, c->target_vocabulary);
+    d->argmax_scratch = tg__tape_take(m->kept, tg__argmax_scratch(&d->w->words, n));
     if (m->readout) d->u = take(d, n, c->readout);
     if (!m->attends) d->z = take(d, n, c->embed + m->M);
     if (!m->attends) return;
@@ -391,9 +390,9 @@ tg_status tg__decoder_step_words(decoder *d, int n, const int from[], const int 
     const tg_real *u = step(d, n, from, word);
     if (!u) return tg__status_taken(d->t->cx);
     if (attention) *attention = looked_at(d);
-    argmax_matrix *words = &d->w->words;
+    const argmax_matrix *words = &d->w->words;
     if (words->columns && !d->computes_all) {
-        if (tg__argmax(d->t->cx, words, n, u, words->k, d->logits, best)) return TG_OK;
+        if (tg__argmax(d->t->cx, words, n, u, words->k, d->logits, d->argmax_scratch, best)) return TG_OK;
         d->computes_all = true;
     }
     if (!all_logits(d, n, u)) return tg__status_taken(d->t->cx);

@@ -1,225 +1,56 @@
-/* kernels/simd/argmax.c -- products of small integers, and the intervals they stand for; see kernels/argmax.h.
- *
- * A panel is of two vectors' columns. For each 4 of k it has two vectors, the first and the second one's columns; the 4
- * bytes of a column lie side by side. The integers of a row are stored plus ZERO, because the processor multiplies
- * unsigned by signed bytes. AVX-512 VNNI adds four such products to 32 bits in one instruction, and takes integers of 8
- * bits; elsewhere they have 7, because two products are added in 16 bits, twice (4 * 127 * 63 < 2^15), and then in 32. */
+/* kernels/simd/argmax.c -- upper and lower bounds of the numbers of a matrix product, from a product of small integers;
+ * the formulas and letters are those of kernels/argmax.h. */
+#include "kernels/simd/bytes.h"
 #include "kernels/simd/table.h"
-#include "kernels/simd/vector.h"
 
 #define JOIN(a, b)    a##b
 #define NAME(variant) JOIN(tg__argmax_, variant)
 
-#if defined(SIMD_AVX512VNNI)
-enum { TILE = 8, STEP = 4, LEVELS = 127, ZERO = 128 };
-INLINE ivec add_products(ivec sum, ivec a, ivec b)
-{
-    return (ivec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
-}
-#elif defined(SIMD_AVX512)
-INLINE ivec multiply_bytes(ivec a, ivec b) { return (ivec)_mm512_maddubs_epi16((__m512i)a, (__m512i)b); }
-INLINE ivec add_shorts(ivec a, ivec b) { return (ivec)_mm512_add_epi16((__m512i)a, (__m512i)b); }
-INLINE ivec add_pairs(ivec a) { return (ivec)_mm512_madd_epi16((__m512i)a, _mm512_set1_epi16(1)); }
-#elif defined(SIMD_AVX2)
-INLINE ivec multiply_bytes(ivec a, ivec b) { return (ivec)_mm256_maddubs_epi16((__m256i)a, (__m256i)b); }
-INLINE ivec add_shorts(ivec a, ivec b) { return (ivec)_mm256_add_epi16((__m256i)a, (__m256i)b); }
-INLINE ivec add_pairs(ivec a) { return (ivec)_mm256_madd_epi16((__m256i)a, _mm256_set1_epi16(1)); }
-#endif
-
 #if defined(SIMD_AVX512) || defined(SIMD_AVX2)
 
-enum { WIDTH = 2 * VL, DEEP = VECTOR_BYTES };
-#if !defined(SIMD_AVX512VNNI)
-enum { TILE = 4, STEP = 8, LEVELS = 63, ZERO = 64 };
-INLINE ivec add_products(ivec sum, ivec a, ivec b) { return sum + add_pairs(multiply_bytes(a, b)); }
-#endif
+/* ---- quantization ---- */
 
-INLINE ivec load_bytes(const void *p)
+typedef int8_t bytes __attribute__((vector_size(VL)));
+
+/* Numbers so small that their squares, or a product of two scales, would underflow are all rounded to 0. */
+static quantized_row quantize_tiny_row(int n, const tg_real *x, tg_real largest, int8_t *q)
 {
-    ivec x;
-    memcpy(&x, p, sizeof x);
-    return x;
+    const tg_real unit = largest > 0 ? 1 / largest : 0;
+    tg_real sum = 0;
+    for (int i = 0; i < n; i++) sum += (x[i] * unit) * (x[i] * unit);
+    const tg_real length = largest * sqrtf(sum);
+    memset(q, 0, (size_t)n);
+    return (quantized_row){ 0, length, length };
 }
 
-INLINE ivec all_bytes(const uint8_t *p)
+static quantized_row quantize(int n, const tg_real *x, int8_t *q)
 {
-    int32_t four;
-    memcpy(&four, p, sizeof four);
-    return (ivec){ 0 } + four;
-}
-
-/* A vector's columns: STEP of k, which lie WIDTH columns apart in the panel. */
-INLINE ivec add_step(ivec sum, const uint8_t *x, const int8_t *panel)
-{
-#if defined(SIMD_AVX512VNNI)
-    return add_products(sum, all_bytes(x), load_bytes(panel));
-#else
-    return sum + add_pairs(add_shorts(multiply_bytes(all_bytes(x), load_bytes(panel)),
-                                      multiply_bytes(all_bytes(x + 4), load_bytes(panel + 4 * WIDTH))));
-#endif
-}
-
-/* A vector of columns. */
-typedef struct lanes {
-    ivec offset;
-    vec scale, length, error, rest, bias,
-        rounding; /* rounding: when the bias is added, here and in the exact number */
-} lanes;
-
-INLINE lanes lanes_of(const rounded_columns *w, int j)
-{
-    lanes c = { .scale = load(w->scale + j, VL),
-                .length = load(w->length + j, VL),
-                .error = load(w->error + j, VL),
-                .rest = load(w->rest + j, VL),
-                .bias = load(w->bias + j, VL) };
-    memcpy(&c.offset, w->offset + j, sizeof c.offset);
-    c.rounding = magnitude(c.bias) * all(2.4e-7f);
-    return c;
-}
-
-INLINE vec upper_end(lanes c, const rounded_row *row, ivec product)
-{
-    const vec middle =
-        fma_(__builtin_convertvector(product - c.offset, vec), all(row->scale) * c.scale, c.bias);
-    return middle + fma_(all(row->error), c.length,
-                         fma_(all(row->length), c.error, fma_(all(row->rest), c.rest, c.rounding)));
-}
-
-/* The highest upper end of each lane so far, and the first column of its vector. */
-typedef struct highest {
-    vec end;
-    ivec column;
-} highest;
-
-INLINE void tile(const int rows, const rounded_columns *w, int j, int n, const uint8_t *x,
-                 const rounded_row *row, tg_real *upper, size_t stride, highest *most)
-{
-    const int k = w->k;
-    const int8_t *panel = w->q + (size_t)j * (size_t)k;
-    ivec sum[TILE][2];
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (ivec){ 0 };
-    for (int p = 0; p < k; p += STEP, panel += STEP * WIDTH) {
-        for (int line = 0; line < STEP * WIDTH; line += 64) /* the next panel */
-            __builtin_prefetch(panel + (size_t)k * WIDTH + line, 0, 2);
-#pragma GCC unroll 8
-        for (int i = 0; i < rows; i++) {
-            const uint8_t *xi = x + (size_t)i * (size_t)k + p;
-            sum[i][0] = add_step(sum[i][0], xi, panel);
-            sum[i][1] = add_step(sum[i][1], xi, panel + 4 * VL);
-        }
+    const tg_real TINY = 1e-13f,
+                  magic = 12582912.0f; /* 1.5 2^23: adding it leaves the integer in the low bits */
+    vec most = all(0), length = all(0), error = all(0);
+    for (int i = 0; i < n; i += VL) {
+        const vec a = magnitude(load(x + i, n - i));
+        most = choose(a > most, a, most);
     }
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; v++) {
-        const lanes c = lanes_of(w, j + v * VL);
-        const int left = n - j - v * VL;
-        if (left <= 0) return;
-#pragma GCC unroll 8
-        for (int i = 0; i < rows; i++) {
-            const vec end = upper_end(c, &row[i], sum[i][v]);
-            const ivec higher = (ivec)(end > most[i].end);
-            store(upper + (size_t)i * stride + j + v * VL, left, end);
-            most[i].end = choose(higher, end, most[i].end);
-            most[i].column = (higher & ((ivec){ 0 } + (j + v * VL))) | (~higher & most[i].column);
-        }
+    tg_real largest = 0, sums[2] = { 0 };
+    for (int lane = 0; lane < VL; lane++) largest = most[lane] > largest ? most[lane] : largest;
+    if (largest < TINY) return quantize_tiny_row(n, x, largest, q);
+    const tg_real scale = largest / BYTE_MOST, inverse = 1 / scale;
+    for (int i = 0; i < n; i += VL) {
+        const vec v = load(x + i, n - i), shifted = fma_(v, all(inverse), all(magic)),
+                  rounded = shifted - all(magic);
+        const vec e = v - all(scale) * rounded;
+        const ivec integer = (ivec)shifted - (ivec)all(magic);
+        length = fma_(v, v, length);
+        error = fma_(e, e, error);
+        const bytes narrow = __builtin_convertvector(integer, bytes);
+        memcpy(q + i, &narrow, (size_t)(n - i < VL ? n - i : VL));
     }
+    for (int lane = 0; lane < VL; lane++) sums[0] += length[lane], sums[1] += error[lane];
+    return (quantized_row){ scale, sqrtf(sums[0]), sqrtf(sums[1]) };
 }
 
-static int highest_column(highest most)
-{
-    int best = 0;
-    for (int lane = 1; lane < VL; lane++)
-        if (most.end[lane] > most.end[best]) best = lane;
-    return most.column[best] + best;
-}
-
-static void upper_ends(const rounded_columns *w, int n, int rows, const uint8_t *x, const rounded_row *row,
-                       tg_real *upper, size_t stride, int column[])
-{
-    highest most[ARGMAX_ROWS];
-    for (int i = 0; i < rows; i++) most[i] = (highest){ all(-INFINITY), { 0 } };
-    for (int j = 0; j < n; j += WIDTH)
-        for (int i = 0, height; i < rows; i += height) {
-            const uint8_t *xi = x + (size_t)i * (size_t)w->k;
-            tg_real *to = upper + (size_t)i * stride;
-            const int left = rows - i;
-            height = left >= TILE ? TILE : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            switch (height) {
-            case 1: tile(1, w, j, n, xi, row + i, to, stride, most + i); break;
-            case 2: tile(2, w, j, n, xi, row + i, to, stride, most + i); break;
-            case 4: tile(4, w, j, n, xi, row + i, to, stride, most + i); break;
-            default: tile(TILE, w, j, n, xi, row + i, to, stride, most + i);
-            }
-        }
-    for (int i = 0; i < rows; i++) column[i] = highest_column(most[i]);
-}
-
-/* As many chains of products as hide how long one takes. */
-INLINE void some_dots(const int n, int k, const uint8_t *x, const int8_t *q, const int column[],
-                      int32_t product[])
-{
-    ivec sum[8] = { 0 };
-    const int8_t *at[8];
-#pragma GCC unroll 8
-    for (int i = 0; i < n; i++) at[i] = q + (size_t)column[i] * (size_t)k;
-    for (int p = 0; p < k; p += VECTOR_BYTES) {
-        const ivec a = load_bytes(x + p);
-#pragma GCC unroll 8
-        for (int i = 0; i < n; i++) sum[i] = add_products(sum[i], a, load_bytes(at[i] + p));
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < n; i++) {
-        int32_t all = 0;
-        for (int lane = 0; lane < VL; lane++) all += sum[i][lane];
-        product[i] = all;
-    }
-}
-
-static void dots(int k, const uint8_t *x, const int8_t *q, int n, const int column[], int32_t product[])
-{
-    for (int height; n > 0; n -= height, column += height, product += height) {
-        height = n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
-        switch (height) {
-        case 1: some_dots(1, k, x, q, column, product); break;
-        case 2: some_dots(2, k, x, q, column, product); break;
-        case 4: some_dots(4, k, x, q, column, product); break;
-        default: some_dots(8, k, x, q, column, product);
-        }
-    }
-}
-
-INLINE unsigned which(ivec set)
-{
-#if defined(SIMD_AVX512)
-    return (unsigned)_mm512_movepi32_mask((__m512i)set);
-#else
-    return (unsigned)_mm256_movemask_ps((__m256)set);
-#endif
-}
-
-static bool any_at_least(int n, const tg_real *x, tg_real least)
-{
-    ivec found = { 0 };
-    int j = 0;
-    for (; j + VL <= n; j += VL) found |= (ivec)(load(x + j, VL) >= all(least));
-    bool any = which(found);
-    for (; j < n; j++) any |= x[j] >= least;
-    return any;
-}
-
-static int columns_at_least(int first, int end, const tg_real *x, tg_real least, int column[])
-{
-    int n = 0;
-    for (int j = first; j < end; j += VL) {
-        unsigned found = which((ivec)(load(x + j, end - j) >= all(least)));
-        if (end - j < VL) found &= (1u << (end - j)) - 1;
-        for (; found; found &= found - 1) column[n++] = j + __builtin_ctz(found);
-    }
-    return n;
-}
-
-static void copy_columns(int k, int n, const tg_real *B, size_t stride, tg_real *columns)
+static void transpose_columns(int k, int n, const tg_real *B, size_t stride, tg_real *columns)
 {
     for (int j = 0; j < n; j += VL)
         for (int i = 0; i < k; i += VL) {
@@ -232,50 +63,104 @@ static void copy_columns(int k, int n, const tg_real *B, size_t stride, tg_real 
         }
 }
 
-typedef int8_t bytes __attribute__((vector_size(VL)));
+/* ---- bounds ---- */
 
-/* Numbers so small that their squares, or a product of two factors r s_j, would vanish are all rounded to 0. */
-static rounded_row round_tiny_row(int n, const tg_real *x, tg_real largest, int8_t *q)
+/* What belongs to a vector of columns. */
+typedef struct column_lanes {
+    ivec offset;
+    vec scale, length, error, bias;
+    vec rounding; /* at most the rounding error of adding the bias, in a bound and in the exact number */
+} column_lanes;
+
+INLINE column_lanes load_columns(const quantized_columns *w, int j)
 {
-    const tg_real unit = largest > 0 ? 1 / largest : 0;
-    tg_real sum = 0;
-    for (int i = 0; i < n; i++) sum += (x[i] * unit) * (x[i] * unit);
-    const tg_real length = largest * sqrtf(sum);
-    memset(q, 0, (size_t)n);
-    return (rounded_row){ 0, length, length, 0 };
+    column_lanes c = { .scale = load(w->scale + j, VL),
+                       .length = load(w->length + j, VL),
+                       .error = load(w->error + j, VL),
+                       .bias = load(w->bias + j, VL) };
+    memcpy(&c.offset, w->offset + j, sizeof c.offset);
+    c.rounding = magnitude(c.bias) * all(2.4e-7f);
+    return c;
 }
 
-static rounded_row round_row(int n, const tg_real *x, int8_t *q)
+/* The bounds of `rows` rows and the panel at column j. lower: each lane's largest lower bound so far. */
+INLINE void bounds_tile(const int rows, const quantized_columns *w, int j, int n, const uint8_t *x,
+                        const quantized_row *row, tg_real *upper, size_t stride, vec *lower)
 {
-    const tg_real TINY = 1e-13f,
-                  magic = 12582912.0f; /* 1.5 2^23: adding it leaves the integer in the low bits */
-    vec most = all(0), length = all(0), error = all(0);
-    for (int i = 0; i < n; i += VL) {
-        const vec a = magnitude(load(x + i, n - i));
-        most = choose(a > most, a, most);
+    ivec sum[BYTE_ROWS][2];
+    byte_tile(rows, w->k, x, w->panels + (size_t)j * (size_t)w->k, sum);
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; v++) {
+        const column_lanes c = load_columns(w, j + v * VL);
+        const int left = n - j - v * VL;
+        if (left <= 0) return;
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
+            const vec product = __builtin_convertvector(sum[i][v] - c.offset, vec),
+                      middle = fma_(product, all(row[i].scale) * c.scale, c.bias),
+                      radius =
+                          fma_(all(row[i].error), c.length, fma_(all(row[i].length), c.error, c.rounding)),
+                      low = middle - radius;
+            store(upper + (size_t)i * stride + j + v * VL, left, middle + radius);
+            lower[i] = choose(low > lower[i], low, lower[i]);
+        }
     }
-    tg_real largest = 0, sums[2] = { 0 };
-    for (int lane = 0; lane < VL; lane++) largest = most[lane] > largest ? most[lane] : largest;
-    if (largest < TINY) return round_tiny_row(n, x, largest, q);
-    const tg_real scale = largest / LEVELS, inverse = 1 / scale;
-    for (int i = 0; i < n; i += VL) {
-        const vec v = load(x + i, n - i), shifted = fma_(v, all(inverse), all(magic)),
-                  rounded = shifted - all(magic);
-        const vec e = v - all(scale) * rounded;
-        const ivec integer = (ivec)shifted - (ivec)all(magic);
-        length = fma_(v, v, length);
-        error = fma_(e, e, error);
-        const bytes narrow = __builtin_convertvector(integer, bytes);
-        memcpy(q + i, &narrow, (size_t)(n - i < VL ? n - i : VL));
-    }
-    for (int lane = 0; lane < VL; lane++) sums[0] += length[lane], sums[1] += error[lane];
-    return (rounded_row){ scale, sqrtf(sums[0]), sqrtf(sums[1]), 0 };
 }
 
-/* As panel_product computes a number: one chain for each `depth` of k, added to the bias in order. Several
- * columns at a time, since a chain waits for each of its sums. */
-static void chains(int k, int depth, const tg_real *x, const tg_real *const w[ARGMAX_CHAINS],
-                   tg_real y[ARGMAX_CHAINS])
+static tg_real largest_lane(vec x)
+{
+    tg_real most = x[0];
+    for (int lane = 1; lane < VL; lane++) most = x[lane] > most ? x[lane] : most;
+    return most;
+}
+
+static void bounds(const quantized_columns *w, int n, int rows, const uint8_t *x, const quantized_row *row,
+                   tg_real *upper, size_t stride, tg_real lower[])
+{
+    vec most[ARGMAX_ROWS];
+    for (int i = 0; i < rows; i++) most[i] = all(-INFINITY);
+    for (int j = 0; j < n; j += BYTE_COLUMNS)
+        for (int i = 0, height; i < rows; i += height) {
+            const uint8_t *xi = x + (size_t)i * (size_t)w->k;
+            tg_real *to = upper + (size_t)i * stride;
+            const int left = rows - i;
+            height = left >= BYTE_ROWS ? BYTE_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            switch (height) {
+            case 1: bounds_tile(1, w, j, n, xi, row + i, to, stride, most + i); break;
+            case 2: bounds_tile(2, w, j, n, xi, row + i, to, stride, most + i); break;
+            case 4: bounds_tile(4, w, j, n, xi, row + i, to, stride, most + i); break;
+            default: bounds_tile(BYTE_ROWS, w, j, n, xi, row + i, to, stride, most + i);
+            }
+        }
+    for (int i = 0; i < rows; i++) lower[i] = largest_lane(most[i]);
+}
+
+/* ---- candidates ---- */
+
+INLINE unsigned bits_of_lanes(ivec mask)
+{
+#if defined(SIMD_AVX512)
+    return (unsigned)_mm512_movepi32_mask((__m512i)mask);
+#else
+    return (unsigned)_mm256_movemask_ps((__m256)mask);
+#endif
+}
+
+static int columns_at_least(int n, const tg_real *x, tg_real least, int most, int column[])
+{
+    int count = 0;
+    for (int j = 0; j < n; j += VL) {
+        unsigned found = bits_of_lanes((ivec)(load(x + j, n - j) >= all(least)));
+        if (n - j < VL) found &= (1u << (n - j)) - 1;
+        for (; found && count <= most; found &= found - 1) column[count++] = j + __builtin_ctz(found);
+    }
+    return count;
+}
+
+/* One chain of multiply-adds for each `depth` of k, added to y in order, as panel_product computes a number. Several
+ * columns at a time hide the latency of a multiply-add. */
+static void dot_products(int k, int depth, const tg_real *x, const tg_real *const w[ARGMAX_CHAINS],
+                         tg_real y[ARGMAX_CHAINS])
 {
     for (int p = 0; p < k;) {
         tg_real sum[ARGMAX_CHAINS] = { 0 };
@@ -286,8 +171,16 @@ static void chains(int k, int depth, const tg_real *x, const tg_real *const w[AR
     }
 }
 
-const argmax_table NAME(SIMD) = { WIDTH,        DEEP,      ZERO,         upper_ends,       dots,
-                                  copy_columns, round_row, any_at_least, columns_at_least, chains };
+const argmax_table NAME(SIMD) = {
+    .panel_columns = BYTE_COLUMNS,
+    .k_unit = BYTE_STEP,
+    .zero_point = BYTE_ZERO,
+    .quantize = quantize,
+    .transpose_columns = transpose_columns,
+    .bounds = bounds,
+    .columns_at_least = columns_at_least,
+    .dot_products = dot_products,
+};
 
 #else
 

@@ -5,37 +5,33 @@
 
 #include <tidegate/core.h>
 
-/* For kernels/argmax.h, where the letters are explained. */
-typedef struct rounded_row {
-    tg_real scale, length, error; /* of x: r, |x|, |f|; to be multiplied: r, and at least |r p| and |f| */
-    tg_real rest;                 /* 0 from round_row */
-} rounded_row;
-typedef struct rounded_columns {
-    int k; /* filled up to a multiple of `deep` */
-    const int8_t *q;
-    const int32_t *offset; /* `zero` times the sum of q_j */
-    const tg_real *scale, *length, *error, *rest, *bias;
-} rounded_columns;
+/* The kernels of kernels/argmax.h, where the letters are explained. x = scale * q + f, q small integers. */
+typedef struct quantized_row {
+    tg_real scale, length, error; /* r, |x|, |f|; for bounds(): r, at least |r p|, at least |f| */
+} quantized_row;
+typedef struct quantized_columns {
+    int k;                 /* padded to a multiple of k_unit */
+    const int8_t *panels;  /* see simd/bytes.h */
+    const int32_t *offset; /* zero_point times the sum of a column's integers */
+    const tg_real *scale, *length, *error, *bias;
+} quantized_columns;
 
 enum { ARGMAX_ROWS = 64, ARGMAX_CHAINS = 4 };
 typedef struct argmax_table {
-    int width, deep,
-        zero; /* columns of a panel; k is filled up to a multiple of deep; 0, 0, 0: there is none */
-    /* upper (rows,n), the upper ends of columns in panels, and the column of each row's highest; at most ARGMAX_ROWS rows. x (rows,k): p + zero */
-    void (*upper_ends)(const rounded_columns *w, int n, int rows, const uint8_t *x, const rounded_row *row,
-                       tg_real *upper, size_t stride, int highest[]);
-    /* product[i] = (p + zero) q of column[i], with the k numbers of a column side by side */
-    void (*dots)(int k, const uint8_t *x, const int8_t *q, int n, const int column[], int32_t product[]);
-    /* columns (n,k) <- the transpose of B (k,n), n at most width */
-    void (*copy_columns)(int k, int n, const tg_real *B, size_t stride, tg_real *columns);
-    rounded_row (*round_row)(int n, const tg_real *x, int8_t *q);
-    /* is one of x[0..n-1] at least so much? */
-    bool (*any_at_least)(int n, const tg_real *x, tg_real least);
-    /* column: which of x[first..end-1] are at least so much; returns how many */
-    int (*columns_at_least)(int first, int end, const tg_real *x, tg_real least, int column[]);
-    /* y[i] += x w[i], as panel_product computes it; depth: its own */
-    void (*chains)(int k, int depth, const tg_real *x, const tg_real *const w[ARGMAX_CHAINS],
-                   tg_real y[ARGMAX_CHAINS]);
+    int panel_columns, k_unit, zero_point; /* all 0: this instruction set has no such kernels */
+    quantized_row (*quantize)(int n, const tg_real *x, int8_t *q);
+    /* columns (n,k) = the transpose of B (k,n) */
+    void (*transpose_columns)(int k, int n, const tg_real *B, size_t stride, tg_real *columns);
+    /* upper (rows,n): upper bounds of x w + bias; lower (rows): the largest lower bound of a row. rows: at most
+     * ARGMAX_ROWS. x (rows,k): integers plus zero_point. */
+    void (*bounds)(const quantized_columns *w, int n, int rows, const uint8_t *x, const quantized_row *row,
+                   tg_real *upper, size_t stride, tg_real lower[]);
+    /* column: those of x[0..n-1] that are at least so much, in order, and no more than most+1 of them; returns how
+     * many were written */
+    int (*columns_at_least)(int n, const tg_real *x, tg_real least, int most, int column[]);
+    /* y[i] += x w[i], with the bits of product_table.panel_product, whose depth is to be given */
+    void (*dot_products)(int k, int depth, const tg_real *x, const tg_real *const w[ARGMAX_CHAINS],
+                         tg_real y[ARGMAX_CHAINS]);
 } argmax_table;
 extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512, tg__argmax_avx512vnni;
 
