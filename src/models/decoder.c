@@ -33,7 +33,7 @@ struct decoder_weights {
     tg_encoder_decoder *m;
     attention_gru attends;
     word_products met;
-    matrix W_x, readout, output; /* W_x: the rows of x; output: without panels as long as words will do */
+    matrix W_x, readout, output; /* W_x: the rows of x; output: not packed as long as words will do */
     argmax_matrix words;         /* the output layer, quantized; or not usable */
 };
 
@@ -97,7 +97,7 @@ static void take_word_products(decoder_weights *w)
 static bool pack_output(decoder_weights *w)
 {
     arena *a = &w->m->packed;
-    if (w->output.panels) return true;
+    if (tg__matrix_packed(&w->output)) return true;
     tg_real *room = room_for(a, tg__linear_room(w->m->output));
     if (room) w->output = tg__linear_matrix(w->m->output, a->cx, room);
     return room;
