@@ -1,8 +1,7 @@
-/* kernels/dispatch.c -- which instruction set our own kernels use. */
+/* kernels/dispatch.c -- chooses the instruction set of the kernels, at run time. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tidegate/blas.h>
 
 #include "kernels/simd/table.h"
 
@@ -45,5 +44,3 @@ const simd_table *tg__simd(void)
     if (!table) atomic_store_explicit(&chosen, table = best(), memory_order_relaxed);
     return table;
 }
-
-const char *tg_simd_variant(void) { return tg__simd()->name; }

@@ -13,7 +13,7 @@ import tempfile
 FLOORS = [
     "core",
     "kernels tensor",
-    "hdf5 ops losses params",
+    "hdf5 losses machine ops params",
     "layers optim data metrics",
     "checkpoint",
     "models",
@@ -24,14 +24,14 @@ FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms.split()}
 # public header -> the room behind it
 PUBLIC = {
     "core": "core", "tensor": "core",  # the struct alone: a context has a harmless tensor to hand back
-    "blas": "kernels", "measure": "kernels", "tape": "tensor", "archive": "tensor",
+    "blas": "machine", "measure": "machine", "tape": "tensor", "archive": "tensor",
     "ops": "ops", "losses": "losses", "params": "params", "layers": "layers", "optimizer": "optim",
     "data": "data", "metrics": "metrics", "checkpoint": "checkpoint",
     "decoding": "models", "encoder_decoder": "models", "train": "train",
 }
 # dependency's header -> the only rooms that may include it
 ONLY_IN = {
-    "hdf5.h": {"hdf5"}, "cblas.h": {"kernels"}, "openblas_config.h": {"kernels"},
+    "hdf5.h": {"hdf5"}, "cblas.h": {"kernels", "machine"}, "openblas_config.h": {"kernels"},
     "xxhash.h": {"hdf5", "checkpoint", "data", "metrics"}, "pthread.h": {"core", "hdf5"},
     "utf8proc.h": {"core", "data", "metrics"},
 }

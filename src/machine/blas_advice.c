@@ -1,4 +1,5 @@
-/* kernels/blas_advice.c -- is OpenBLAS running the right kernels, and how a program mends it. */
+/* machine/blas_advice.c -- which kernels OpenBLAS and tidegate run on this processor, and how a program corrects OpenBLAS'
+ * choice. */
 #include <cblas.h>
 #undef I
 #include <fcntl.h>
@@ -9,13 +10,16 @@
 #include <tidegate/blas.h>
 #include <unistd.h>
 
-/* Set by us before executing the program again, so that it happens once. */
+#include "kernels/simd/table.h"
+
+/* Set before the program is executed again, so that this happens once. */
 #define SENTINEL "TIDEGATE_BLAS_CORE_TRIED"
 
 const char *tg_blas_core(void) { return openblas_get_corename(); }
 const char *tg_blas_version(void) { return openblas_get_config(); }
+const char *tg_simd_variant(void) { return tg__simd()->name; }
 
-/* What OpenBLAS should have chosen, where it is known to choose badly: NULL if all is well. */
+/* The core that OpenBLAS should have chosen, if it is known to choose badly on this processor; else NULL. */
 static const char *better_core(void)
 {
 #if defined(__x86_64__)
@@ -36,7 +40,7 @@ static const char *better_core(void)
 
 const char *tg_blas_advice(void)
 {
-    static char sentence[256]; /* the same text whoever writes it */
+    static char sentence[256]; /* threads may write it at the same time: always the same text */
     const char *better = better_core();
     if (!better) return NULL;
     snprintf(
@@ -47,8 +51,8 @@ const char *tg_blas_advice(void)
     return sentence;
 }
 
-/* A debugger or tracer is attached, or an emulator or valgrind runs us. */
-static bool watched(void)
+/* True under a debugger, a tracer or valgrind, or if that cannot be found out: the program is not to be replaced then. */
+static bool traced(void)
 {
     char text[4096];
     const int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
@@ -64,7 +68,8 @@ static bool watched(void)
            getenv("VALGRIND_LIB");
 }
 
-/* Each thread that OpenBLAS starts, at once and for nothing here, tries for ever to get 128 MiB; and exit() waits for it. */
+/* OpenBLAS starts threads when it is loaded, which tidegate does not use. With too little address space each of them tries
+ * for ever to get 128 MiB, and exit() waits for it. */
 static bool address_space_is_limited(void)
 {
     struct rlimit limit;
@@ -75,9 +80,9 @@ void tg_program_fix_blas(char *argv[])
 {
     const char *better = getenv("OPENBLAS_CORETYPE") ? NULL : better_core();
     const bool alone = address_space_is_limited() && !getenv("OPENBLAS_NUM_THREADS");
-    if (!argv || (!better && !alone) || getenv(SENTINEL) || watched()) return;
+    if (!argv || (!better && !alone) || getenv(SENTINEL) || traced()) return;
 
-    /* Under an emulator /proc/self/exe is the emulator: then the name differs from what we are. */
+    /* In an emulator, /proc/self/exe is the emulator: it must not be executed in place of the program. */
     char path[4096];
     const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     if (n <= 0) return;

@@ -1,4 +1,4 @@
-/* kernels/measure.c -- see tidegate/measure.h. */
+/* machine/measure.c -- see tidegate/measure.h. */
 #include <tidegate/measure.h>
 
 #include <string.h>
@@ -9,23 +9,24 @@
 #include "kernels/matmul.h"
 #include "kernels/simd/table.h"
 
-/* So long, and three times at least: a worker that was just started may share a processor for a while. */
-static const double LONG_ENOUGH = 0.3; /* seconds */
-enum { TRIES = 3, MOST_THREADS = 256 };
+/* A measurement is repeated for this long, and at least FEWEST_TRIES times: a thread that was just started may share a
+ * processor with another one for a while. */
+static const double SECONDS = 0.3;
+enum { FEWEST_TRIES = 3, MOST_THREADS = 256 };
 
-static double now(void)
+static double seconds_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-typedef struct worker_sum { /* on a cache line of its own */
+typedef struct worker_sum { /* on a cache line of its own, against false sharing */
     _Alignas(64) tg_real total;
     double done;
 } worker_sum;
 
-static void add_up(void *argument, int piece)
+static void multiply_adds_piece(void *argument, int piece)
 {
     worker_sum *s = (worker_sum *)argument + piece;
     s->done = tg__simd()->multiply_adds(1 << 21, &s->total);
@@ -37,12 +38,12 @@ double tg_measure_multiply_adds(tg_context *cx)
     worker_sum sum[MOST_THREADS] = { 0 };
     const int threads = cx->threads < MOST_THREADS ? cx->threads : MOST_THREADS;
     double best = 0;
-    const double start = now();
-    for (int k = 0; k < TRIES || now() - start < LONG_ENOUGH; k++) {
+    const double start = seconds_now();
+    for (int k = 0; k < FEWEST_TRIES || seconds_now() - start < SECONDS; k++) {
         double done = 0;
-        const double begin = now();
-        tg__team_run(cx, threads, add_up, sum);
-        const double seconds = now() - begin;
+        const double begin = seconds_now();
+        tg__team_run(cx, threads, multiply_adds_piece, sum);
+        const double seconds = seconds_now() - begin;
         for (int i = 0; i < threads; i++) done += sum[i].done;
         if (2 * done / seconds > best) best = 2 * done / seconds;
     }
@@ -64,27 +65,27 @@ double tg_measure_product(tg_context *cx, int n)
         return 0;
     }
     memset(x, 0, 3 * numbers * sizeof *x);
-    const double start = now();
-    for (int k = 0; k < TRIES || now() - start < LONG_ENOUGH; k++) {
-        const double begin = now();
+    const double start = seconds_now();
+    for (int k = 0; k < FEWEST_TRIES || seconds_now() - start < SECONDS; k++) {
+        const double begin = seconds_now();
         tg__matmul(cx, NORMAL, NORMAL, n, n, n, x, n, x + numbers, n, NULL, 0, x + 2 * numbers, n);
-        const double speed = 2.0 * (double)numbers * n / (now() - begin);
+        const double speed = 2.0 * (double)numbers * n / (seconds_now() - begin);
         if (speed > best) best = speed;
     }
     tg__release(cx, x);
     return cx->status ? 0 : best;
 }
 
-typedef struct reading {
+typedef struct memory_reading {
     const tg_real *x;
     size_t numbers;
     int pieces, repeats;
     worker_sum *sum;
-} reading;
+} memory_reading;
 
-static void read_piece(void *argument, int piece)
+static void memory_reading_piece(void *argument, int piece)
 {
-    const reading *r = argument;
+    const memory_reading *r = argument;
     const size_t first = (size_t)tg__piece_start((int64_t)r->numbers, r->pieces, piece),
                  end = (size_t)tg__piece_start((int64_t)r->numbers, r->pieces, piece + 1);
     for (int k = 0; k < r->repeats; k++)
@@ -103,13 +104,13 @@ double tg_measure_reading(tg_context *cx, size_t bytes)
         return 0;
     }
     memset(x, 0, numbers * sizeof *x);
-    reading r = { x, numbers, cx->threads < MOST_THREADS ? cx->threads : MOST_THREADS, 1, sum };
-    r.repeats += (int)(((size_t)1 << 26) / (bytes + 1)); /* so that a try is longer than a start */
-    const double start = now();
-    for (int k = 0; k < TRIES || now() - start < LONG_ENOUGH; k++) {
-        const double begin = now();
-        tg__team_run(cx, r.pieces, read_piece, &r);
-        const double speed = (double)bytes * r.repeats / (now() - begin);
+    memory_reading r = { x, numbers, cx->threads < MOST_THREADS ? cx->threads : MOST_THREADS, 1, sum };
+    r.repeats += (int)(((size_t)1 << 26) / (bytes + 1)); /* so that starting the threads hardly counts */
+    const double start = seconds_now();
+    for (int k = 0; k < FEWEST_TRIES || seconds_now() - start < SECONDS; k++) {
+        const double begin = seconds_now();
+        tg__team_run(cx, r.pieces, memory_reading_piece, &r);
+        const double speed = (double)bytes * r.repeats / (seconds_now() - begin);
         if (speed > best) best = speed;
     }
     tg__release(cx, x);
