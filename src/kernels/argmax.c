@@ -118,8 +118,8 @@ typedef struct argmax_search {
     atomic_llong candidates;
 } argmax_search;
 
-/* A row to multiply with: with upper bounds of |r p| and |f|, which include all rounding errors, those of sums of squares, of
- * the bounds and of the exact numbers. */
+/* A row to multiply with: with upper bounds of |r p| and |f|, which include all rounding errors, those of
+ * sums of squares, of the bounds and of the exact numbers. */
 static quantized_row quantize_row(const argmax_matrix *m, const tg_real *from, uint8_t *x)
 {
     const argmax_table *simd = tg__simd()->argmax;

@@ -1,11 +1,12 @@
 /* kernels/panels.h -- a right-hand matrix that is packed once and multiplied with many times.
  *
- * A recurrent network multiplies with the same weights at each step of a sequence, often with few rows. tg__matmul()
- * packs its operands at each call, which then takes as long as the arithmetic. Here op(B) (k,n) is packed once, in panels
- * of some columns each, in a number format of kernels/format.h.
+ * A recurrent network multiplies with the same weights at each step of a sequence, often with few rows.
+ * tg__matmul() packs its operands at each call, which then takes as long as the arithmetic. Here op(B) (k,n)
+ * is packed once, in panels of some columns each, in a number format of kernels/format.h.
  *
- * The bits of a row of a product do not depend on how many rows there are, on the number of threads, or, for a single row,
- * on whether the matrix is packed. (Several rows times a matrix that is not packed is left to OpenBLAS.) */
+ * The bits of a row of a product do not depend on how many rows there are, on the number of threads, or, for
+ * a single row, on whether the matrix is packed. (Several rows times a matrix that is not packed is left to
+ * OpenBLAS.) */
 #ifndef KERNELS_PANELS_H
 #define KERNELS_PANELS_H
 
@@ -35,8 +36,8 @@ void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[])
 /* The same on at most `threads` workers, of which the caller is one. */
 void tg__matrices_pack_by(tg_context *cx, int threads, int count, const matrix m[]);
 
-/* A left-hand matrix (rows,k) for products with several packed matrices: packed in strips if it has enough rows for that to
- * pay and room (tg__left_room tg_reals) is not NULL; else as it is. */
+/* A left-hand matrix (rows,k) for products with several packed matrices: packed in strips if it has enough
+ * rows for that to pay and room (tg__left_room tg_reals) is not NULL; else as it is. */
 left_matrix tg__left(int rows, int k, const tg_real *A, int stride, tg_real *room);
 size_t tg__left_room(int rows, int k);
 
@@ -44,7 +45,8 @@ size_t tg__left_room(int rows, int k);
 void tg__matrix_product(const matrix *m, int rows, const tg_real *A, int A_stride, int keep, tg_real *C,
                         int C_stride);
 
-/* The columns first ... end-1 of the same; first is a multiple of the columns of a panel. C is the whole array. */
+/* The columns first ... end-1 of the same; first is a multiple of the columns of a panel. C is the whole
+ * array. */
 void tg__matrix_product_columns(const matrix *m, int first, int end, int rows, left_matrix A, int keep,
                                 tg_real *C, int C_stride);
 

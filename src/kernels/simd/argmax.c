@@ -1,5 +1,5 @@
-/* kernels/simd/argmax.c -- upper and lower bounds of the numbers of a matrix product, from a product of small integers;
- * the formulas and letters are those of kernels/argmax.h. */
+/* kernels/simd/argmax.c -- upper and lower bounds of the numbers of a matrix product, from a product of small
+ * integers; the formulas and letters are those of kernels/argmax.h. */
 #include "kernels/simd/bytes.h"
 #include "kernels/simd/table.h"
 
@@ -157,8 +157,8 @@ static int columns_at_least(int n, const tg_real *x, tg_real least, int most, in
     return count;
 }
 
-/* One chain of multiply-adds for each `depth` of k, added to y in order, as panel_product computes a number. Several
- * columns at a time hide the latency of a multiply-add. */
+/* One chain of multiply-adds for each `depth` of k, added to y in order, as panel_product computes a number.
+ * Several columns at a time hide the latency of a multiply-add. */
 static void dot_products(int k, int depth, const tg_real *x, const tg_real *const w[ARGMAX_CHAINS],
                          tg_real y[ARGMAX_CHAINS])
 {

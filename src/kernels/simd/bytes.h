@@ -1,12 +1,13 @@
 /* kernels/simd/bytes.h -- the micro-kernel of products of small integers, with sums of 32 bits.
  *
- * The processor multiplies unsigned by signed bytes. So the left matrix holds its integers plus BYTE_ZERO (the zero
- * point); who uses a sum subtracts BYTE_ZERO times the sum of the column of the right matrix. AVX-512 VNNI multiplies
- * bytes and adds four products to a lane of 32 bits in one instruction, and integers have 8 bits. Elsewhere products
- * are added in lanes of 16 bits first, four to a lane, and integers have 7 bits: 4 * 127 * 63 < 2^15.
+ * The processor multiplies unsigned by signed bytes. So the left matrix holds its integers plus BYTE_ZERO
+ * (the zero point); who uses a sum subtracts BYTE_ZERO times the sum of the column of the right matrix.
+ * AVX-512 VNNI multiplies bytes and adds four products to a lane of 32 bits in one instruction, and integers
+ * have 8 bits. Elsewhere products are added in lanes of 16 bits first, four to a lane, and integers have 7
+ * bits: 4 * 127 * 63 < 2^15.
  *
- * The right matrix (k,n) is packed in panels of BYTE_COLUMNS columns. Four rows of a panel lie together, the four bytes
- * of a column side by side:
+ * The right matrix (k,n) is packed in panels of BYTE_COLUMNS columns. Four rows of a panel lie together, the
+ * four bytes of a column side by side:
  *
  *     b(0,0) b(1,0) b(2,0) b(3,0)   b(0,1) b(1,1) b(2,1) b(3,1)   ...   for BYTE_COLUMNS columns
  *     b(4,0) b(5,0) b(6,0) b(7,0)   b(4,1) ...
@@ -67,8 +68,8 @@ INLINE ivec add_byte_products(ivec sum, const uint8_t *a, const int8_t *panel)
 #endif
 }
 
-/* sum (rows, BYTE_COLUMNS) = A (rows,k) times a panel; rows, a constant, is at most BYTE_ROWS. Prefetches the panel
- * that follows. */
+/* sum (rows, BYTE_COLUMNS) = A (rows,k) times a panel; rows, a constant, is at most BYTE_ROWS. Prefetches the
+ * panel that follows. */
 INLINE void byte_tile(const int rows, int k, const uint8_t *A, const int8_t *panel, ivec sum[BYTE_ROWS][2])
 {
 #pragma GCC unroll 8

@@ -22,12 +22,12 @@ typedef struct argmax_table {
     quantized_row (*quantize)(int n, const tg_real *x, int8_t *q);
     /* columns (n,k) = the transpose of B (k,n) */
     void (*transpose_columns)(int k, int n, const tg_real *B, size_t stride, tg_real *columns);
-    /* upper (rows,n): upper bounds of x w + bias; lower (rows): the largest lower bound of a row. rows: at most
-     * ARGMAX_ROWS. x (rows,k): integers plus zero_point. */
+    /* upper (rows,n): upper bounds of x w + bias; lower (rows): the largest lower bound of a row. rows: at
+     * most ARGMAX_ROWS. x (rows,k): integers plus zero_point. */
     void (*bounds)(const quantized_columns *w, int n, int rows, const uint8_t *x, const quantized_row *row,
                    tg_real *upper, size_t stride, tg_real lower[]);
-    /* column: those of x[0..n-1] that are at least so much, in order, and no more than most+1 of them; returns how
-     * many were written */
+    /* column: those of x[0..n-1] that are at least so much, in order, and no more than most+1 of them;
+     * returns how many were written */
     int (*columns_at_least)(int n, const tg_real *x, tg_real least, int most, int column[]);
     /* y[i] += x w[i], with the bits of product_table.panel_product, whose depth is to be given */
     void (*dot_products)(int k, int depth, const tg_real *x, const tg_real *const w[ARGMAX_CHAINS],
@@ -35,26 +35,27 @@ typedef struct argmax_table {
 } argmax_table;
 extern const argmax_table tg__argmax_baseline, tg__argmax_avx2, tg__argmax_avx512, tg__argmax_avx512vnni;
 
-/* Products with packed matrices; their design stands in simd/product.c. */
+/* Products with packed matrices. simd/product.c has a drawing of panels, strips and tiles. */
 typedef struct product_table {
-    /* B (k,n) in panels of that many columns, each stored row after row, the last one filled up with zeros; transposed:
-     * of what is stored, (n,k). */
+    /* panels = B (k,n), or if transposed the transpose of B (n,k), in panels of panel_columns columns: each
+     * is stored row after row, the last one padded with zeros. */
     int panel_columns;
     void (*pack_panels)(bool transposed, int k, int n, const tg_real *B, int stride, tg_real *panels);
-    /* A (m,k) in as few strips as have at most that many rows, as equal in height as can be (tg__piece_start), each
-     * stored column after column, in so many places; strips are `apart` elements from each other. transposed: of what is
-     * stored, (k,m). It pays from so many rows on, if A is to be read often. */
+    /* strips = A (m,k), or if transposed the transpose of A (k,m), in strips of at most strip_rows rows: as
+     * few strips as possible, of equal heights as nearly as possible (tg__piece_start). Each is stored column
+     * after column, a column padded to strip_lanes numbers; strips start `apart` elements from each other.
+     * Packing pays from strip_pays rows on, if A is multiplied with several matrices. */
     int strip_rows, strip_lanes, strip_pays;
     void (*pack_strips)(bool transposed, int m, int k, const tg_real *A, int stride, size_t apart,
                         tg_real *strips);
 
-    /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1, B in panels, A as it stands, or in strips (A_stride 0). The
-     * numbers of C are sums of sums over `depth` of k. */
+    /* C (m,n) = A (m,k) B (k,n) + keep * C, keep 0 or 1; B in panels; A row by row, or with A_stride 0 in
+     * strips. A number of C is computed as the sum of the sums over blocks of k, each of `depth`. */
     void (*panel_product)(int m, int n, int k, const tg_real *A, int A_stride, const tg_real *panels,
                           int keep, tg_real *C, int C_stride);
-    int depth, packed_depth; /* so much of k, a multiple of depth, is best packed at once */
-    bool large_products;     /* it is faster than OpenBLAS */
-    /* y (n) = x (k) B (k,n) + keep * y, B as it stands; the same bits as with panels. */
+    int depth, packed_depth; /* packed_depth: the best block of k to pack at a time, a multiple of depth */
+    bool large_products;     /* panel_product is faster than OpenBLAS */
+    /* y (n) = x (k) B (k,n) + keep * y, B not packed; with the bits of panel_product. */
     void (*row_product)(int n, int k, const tg_real *x, const tg_real *B, int stride, int keep, tg_real *y);
 } product_table;
 extern const product_table tg__product_baseline, tg__product_avx2, tg__product_avx512;
@@ -81,8 +82,8 @@ typedef struct simd_table {
     double (*multiply_adds)(int rounds, tg_real *total);
     tg_real (*read_all)(size_t n, const tg_real *x); /* but for a rest smaller than some vectors */
 
-    /* One step of a GRU, of some rows and units; equations and names in kernels/gru.c. h, y and h_before have strides of
-     * their own, everything else is as wide as its units. */
+    /* One step of a GRU, of some rows and units; equations and names in kernels/gru.c. h, y and h_before have
+     * strides of their own, everything else is as wide as its units. */
     void (*gru_update_and_reset)(gru_part p, const tg_real *b, const tg_real *h, size_t h_stride,
                                  tg_real *gates, tg_real *rh);
     void (*gru_output)(gru_part p, const tg_real *b, tg_real *gates, const tg_real *h, size_t h_stride,
