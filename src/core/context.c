@@ -13,8 +13,8 @@
 #include "core/cores.h"
 #include "core/team.h"
 
-/* Large blocks on large pages where the system has them: a product walks down columns, a page or more at each step,
- * and the processor remembers the places of few pages. */
+/* Asks for huge pages for large blocks, if the system has them: a product that reads a matrix column by
+ * column touches a new page at each step, and with small pages each would be a TLB miss. */
 static void *standard_allocate(void *user, size_t bytes)
 {
     enum { LARGE_PAGE = 2 << 20 };
@@ -23,7 +23,7 @@ static void *standard_allocate(void *user, size_t bytes)
     const size_t whole = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
     void *block = aligned_alloc(LARGE_PAGE, whole);
 #ifdef MADV_HUGEPAGE
-    if (block) madvise(block, whole, MADV_HUGEPAGE); /* a wish: it does not matter if it fails */
+    if (block) madvise(block, whole, MADV_HUGEPAGE); /* it does not matter if this fails */
 #endif
     return block;
 }
@@ -58,7 +58,7 @@ bool tg__context_on_free(tg_context *cx, void (*function)(void *), void *object)
     return true;
 }
 
-/* So many workers as are wished for, or worth starting, but never more than processors. */
+/* As many threads as the config says, or as are worth starting; never more than there are processors. */
 static int threads_of(const tg_context_config *c)
 {
     const int override = tg__team_cores_override;
@@ -126,7 +126,7 @@ tg_context *tg__context_of_worker(tg_context *cx)
 {
     tg_context_config c = cx->config;
     c.threads = 1;
-    c.log = NULL; /* called by the caller's thread alone */
+    c.log = NULL; /* it may be called on the caller's thread only */
     if (c.allocate != standard_allocate)
         c.allocate = allocate_in_turn, c.release = release_in_turn, c.allocator_user = cx;
     return tg_context_new_for(&c, sizeof(tg_real));
@@ -177,7 +177,7 @@ const char *tg_status_text(tg_status status)
 tg_status tg_context_fail(tg_context *cx, tg_status status, const char *format, ...)
 {
     if (!cx) return status;
-    if (cx->status) return cx->status; /* the first error is the one that explains */
+    if (cx->status) return cx->status; /* the first error explains those that follow */
     if (!format) format = tg_status_text(status);
     va_list arguments;
     va_start(arguments, format);
@@ -188,7 +188,7 @@ tg_status tg_context_fail(tg_context *cx, tg_status status, const char *format, 
 
 tg_status tg_context_note(tg_context *cx, tg_status status, const char *format, ...)
 {
-    if (!cx || cx->status) return status; /* nor does a note hide it */
+    if (!cx || cx->status) return status; /* a note does not replace an error */
     if (!format) format = tg_status_text(status);
     va_list arguments;
     va_start(arguments, format);
@@ -231,7 +231,8 @@ void *tg_context_allocate(tg_context *cx, size_t bytes)
     return cx ? tg__arena_zeroed(&cx->own, bytes) : NULL;
 }
 
-/* The allocator promises no more alignment than malloc: keep its pointer just before ours. */
+/* The allocator need not align more than malloc() does. Its own pointer is kept just before the aligned
+ * block. */
 void *tg__allocate(tg_context *cx, size_t bytes)
 {
     enum { ALIGN = 64 };

@@ -3,9 +3,9 @@
  *     cgroup-v2.rst                 cpu.max: "200000 100000", microseconds of processor time in a period; or "max 100000"
  *     scheduler/sched-bwc.rst (v1)  cpu.cfs_quota_us: 200000, or -1; cpu.cfs_period_us: 100000
  *
- * The group's path is in /proc/self/cgroup, "0::/path" or "4:cpu,cpuacct:/path". In a container the path may be the host's,
- * and the file system begins at the container's own group: then no such directory is there, and the walk to the root
- * finds the group. */
+ * The group's path is in /proc/self/cgroup, "0::/path" or "4:cpu,cpuacct:/path". In a container the path may
+ * be the host's, and the file system begins at the container's own group: then no such directory is there,
+ * and the walk to the root finds the group. */
 #include "core/cores.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ int tg__cores_allowed(void)
 enum { LINE = 4096 };
 
 /* Reads a line of a file below the root. False: there is no such file. */
-static bool read_line(const char *directory, const char *group, const char *name, char line[LINE])
+static bool read_first_line(const char *directory, const char *group, const char *name, char line[LINE])
 {
     char path[3 * LINE];
     const int n = snprintf(path, sizeof path, "%s%s%s/%s", tg__cores_root, directory, group, name);
@@ -54,7 +54,7 @@ static double quota_of_version_2(const char *directory, const char *group)
     char line[LINE];
     double quota, period;
     const bool limited =
-        read_line(directory, group, "cpu.max", line) && sscanf(line, "%lf %lf", &quota, &period) == 2;
+        read_first_line(directory, group, "cpu.max", line) && sscanf(line, "%lf %lf", &quota, &period) == 2;
     return limited && quota > 0 && period > 0 ? quota / period : (double)INFINITY;
 }
 
@@ -62,8 +62,8 @@ static double quota_of_version_1(const char *directory, const char *group)
 {
     char line[LINE], other[LINE];
     double quota, period;
-    const bool limited = read_line(directory, group, "cpu.cfs_quota_us", line) &&
-                         read_line(directory, group, "cpu.cfs_period_us", other) &&
+    const bool limited = read_first_line(directory, group, "cpu.cfs_quota_us", line) &&
+                         read_first_line(directory, group, "cpu.cfs_period_us", other) &&
                          sscanf(line, "%lf", &quota) == 1 && sscanf(other, "%lf", &period) == 1;
     return limited && quota > 0 && period > 0 ? quota / period : (double)INFINITY;
 }

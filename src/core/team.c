@@ -1,4 +1,5 @@
-/* core/team.c -- a small thread team: a counter of pieces, a spin, a sleep. */
+/* core/team.c -- see team.h. Workers take pieces from atomic counters; they wait by spinning first, then by
+ * sleeping. */
 #include "core/team.h"
 
 #include <assert.h>
@@ -45,8 +46,9 @@ static void restore_mode(unsigned mode) { (void)mode; }
 static void pause_briefly(void) {}
 #endif
 
-/* The k-th moment of waiting for another worker. Who waits keeps the processor for some tens of microseconds, which is
- * longer than workers are apart; a processor given away comes back, on a busy machine, after milliseconds. */
+/* Waits a moment for another worker, for the k-th time. The processor is yielded only after some tens of
+ * microseconds, by when other workers have normally arrived: on a busy machine it takes milliseconds to get
+ * it back. */
 static void wait_a_moment(int k)
 {
     enum { SPINS = 4096 };
@@ -56,25 +58,26 @@ static void wait_a_moment(int k)
 
 enum { CACHE_LINE = 64 };
 
-/* Number 0 is the caller. Each has a range of a job's pieces, the same in jobs alike, so that it finds in its own
- * cache what it left there; whoever is through with it goes on with the others'. */
-typedef struct worker {
-    _Alignas(CACHE_LINE) atomic_int next;
+/* Number 0 is the caller. Each worker has a range of the pieces of a job. In jobs of the same size it has the
+ * same range, so its cache still has their data. A worker that has done its own range takes pieces from the
+ * others'. */
+typedef struct team_worker {
+    _Alignas(CACHE_LINE) atomic_int next; /* piece; on a cache line of its own, against false sharing */
     int end, number;
     team *team;
     pthread_t thread;
-} worker;
+} team_worker;
 
-/* A job is announced by a new number in `job`. Workers enter by counting themselves into `inside`,
- * and only then look whether the job is still the one they saw; the caller closes the job (odd
- * number) and waits until nobody is inside before it announces the next. So a worker that is late, or asleep, costs
- * nothing. */
+/* The caller opens a job by making `job` even, and closes it by making it odd. A worker first increments
+ * `inside`, then reads `job`, and takes pieces if it is even. After closing a job, the caller waits until
+ * `inside` is 0 before it changes the members below for the next one. So nobody waits for a worker that is
+ * late or asleep. */
 struct team {
     tg_context *cx;
-    int forks;   /* when the threads were started: a fork leaves them behind */
-    int workers; /* with the caller */
-    int in_job;  /* workers that take part in this job: numbers 0 ... in_job-1 */
-    worker *worker;
+    int forks;   /* the value of `forks` when the threads were started: a child process does not have them */
+    int workers; /* including the caller */
+    int in_job;  /* workers 0 ... in_job-1 take part in this job */
+    team_worker *worker;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     atomic_uint job; /* even: open, odd: closed */
@@ -91,7 +94,7 @@ static void do_pieces(team *t, int number)
 {
     int done = 0;
     for (int k = 0; k < t->in_job && number < t->in_job; k++) {
-        worker *w = &t->worker[(number + k) % t->in_job];
+        team_worker *w = &t->worker[(number + k) % t->in_job];
         for (int piece; (piece = atomic_fetch_add(&w->next, 1)) < w->end; done++) t->work(t->argument, piece);
     }
     if (!done) return;
@@ -99,7 +102,7 @@ static void do_pieces(team *t, int number)
     atomic_fetch_add(&t->done, done);
 }
 
-/* Spins for about 50 us, giving way to others now and then, and after that sleeps. */
+/* Waits for a job other than `seen`: spins for about 50 us, then sleeps. */
 static void wait_for_job(team *t, unsigned seen)
 {
     struct timespec start, now;
@@ -121,7 +124,7 @@ static void wait_for_job(team *t, unsigned seen)
 
 static void *worker_main(void *argument)
 {
-    worker *w = argument;
+    team_worker *w = argument;
     team *t = w->team;
     flush_denormals();
     for (unsigned seen = 1; !atomic_load(&t->quit);) {
@@ -131,7 +134,7 @@ static void *worker_main(void *argument)
         if (seen % 2 == 0) {
             do_pieces(t, w->number);
             atomic_fetch_sub(&t->inside, 1);
-            /* This job is used up for us: wait until it is closed, then for the next. */
+            /* no piece is left: wait until the job is closed, then for the next one */
             for (int k = 1; atomic_load(&t->job) == seen && !atomic_load(&t->quit); k++) wait_a_moment(k);
             seen++;
         } else {
@@ -141,11 +144,11 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-/* How many forks lie between this process and the one that started the first team. Counted, since asking for the process'
- * number is a system call, which each job would pay for; _Fork() and clone() by hand go unnoticed. */
+/* The number of forks between the process that started the first team and this one. Comparing getpid() would
+ * be a system call for each job. _Fork() and clone() called directly are not noticed. */
 static int forks;
 static void count_fork(void) { forks++; }
-static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+static void watch_team_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
 
 static void team_stop(team *t)
 {
@@ -161,12 +164,12 @@ static void team_stop(team *t)
     t->workers = 1;
 }
 
-/* Threads of ours take no signals: those belong to the host. */
+/* Signals are blocked in the threads: they are for the threads of the program. */
 static void team_start(team *t, int threads)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     sigset_t all, before;
-    pthread_once(&once, watch_forks);
+    pthread_once(&once, watch_team_forks);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
     atomic_store(&t->job, 1);
@@ -177,7 +180,7 @@ static void team_start(team *t, int threads)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (t->workers = 1; t->workers < threads; t->workers++) {
-        worker *w = &t->worker[t->workers];
+        team_worker *w = &t->worker[t->workers];
         w->team = t;
         w->number = t->workers;
         if (pthread_create(&w->thread, NULL, worker_main, w)) break;
@@ -185,7 +188,7 @@ static void team_start(team *t, int threads)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Fewer threads than wished, or none, is slower but right: nothing here fails. */
+/* Cannot fail: with fewer threads than wanted, or none, work is slower, and the result the same. */
 static team *team_of(tg_context *cx)
 {
     if (cx->threads < 2) return NULL;
@@ -194,13 +197,14 @@ static team *team_of(tg_context *cx)
     if (t && t->forks == forks) return t;
     if (!t) {
         if (cx->status) return NULL;
-        t = cx->config.allocate(cx->config.allocator_user, sizeof *t + CACHE_LINE + workers * sizeof(worker));
+        t = cx->config.allocate(cx->config.allocator_user,
+                                sizeof *t + CACHE_LINE + workers * sizeof(team_worker));
         if (!t) return NULL;
         memset(t, 0, sizeof *t);
         t->cx = cx;
         char *room = (char *)(t + 1);
-        t->worker = (worker *)(void *)(room + (CACHE_LINE - (uintptr_t)room % CACHE_LINE));
-        memset(t->worker, 0, workers * sizeof(worker));
+        t->worker = (team_worker *)(void *)(room + (CACHE_LINE - (uintptr_t)room % CACHE_LINE));
+        memset(t->worker, 0, workers * sizeof(team_worker));
         cx->team = t;
     }
     team_start(t, cx->threads);
@@ -262,16 +266,16 @@ int tg__team_limit(tg_context *cx, int workers)
     return before;
 }
 
-typedef struct ranges {
+typedef struct range_job {
     void (*work)(void *, size_t, size_t);
     void *argument;
     int64_t n;
     int pieces;
-} ranges;
+} range_job;
 
 static void do_range(void *argument, int piece)
 {
-    const ranges *r = argument;
+    const range_job *r = argument;
     r->work(r->argument, (size_t)tg__piece_start(r->n, r->pieces, piece),
             (size_t)tg__piece_start(r->n, r->pieces, piece + 1));
 }
@@ -280,7 +284,7 @@ void tg__team_ranges_by(tg_context *cx, int threads, size_t n, size_t most,
                         void (*work)(void *, size_t, size_t), void *argument)
 {
     const int pieces = tg__pieces((int64_t)n, (int64_t)most);
-    tg__team_run_by(cx, threads, pieces, do_range, &(ranges){ work, argument, (int64_t)n, pieces });
+    tg__team_run_by(cx, threads, pieces, do_range, &(range_job){ work, argument, (int64_t)n, pieces });
 }
 
 void tg__team_ranges(tg_context *cx, size_t n, size_t most, void (*work)(void *, size_t, size_t),
@@ -291,53 +295,54 @@ void tg__team_ranges(tg_context *cx, size_t n, size_t most, void (*work)(void *,
 
 /* ---- phases ----
  *
- * A piece is claimed, then finished; both count phases, each on a cache line of its own: claims are touched by the
- * piece's worker alone, unless others give up waiting for it. */
+ * The pieces are divided into shares of neighbouring pieces, one for each worker. Each piece has two counters
+ * of phases, on cache lines of their own: `claimed`, which a worker advances by compare-and-swap before it
+ * does the piece, and `finished`. So any worker may do a piece that nobody has claimed. */
 
-typedef struct turn {
-    _Alignas(CACHE_LINE) atomic_int claimed;  /* phases that somebody has begun, or done */
+typedef struct piece_state {
+    _Alignas(CACHE_LINE) atomic_int claimed;  /* phases that were begun */
     _Alignas(CACHE_LINE) atomic_int finished; /* phases that are done */
-} turn;
+} piece_state;
 
-typedef struct phased {
+typedef struct phased_job {
     void (*work)(void *, int, int);
     void *argument;
-    int phases, pieces, seats;
-    atomic_bool taken[TEAM_PIECES]; /* seats at which somebody sits */
-    int seat[TEAM_PIECES];          /* of a piece's worker */
-    turn turn[TEAM_PIECES];
-} phased;
+    int phases, pieces, shares;
+    atomic_bool begun[TEAM_PIECES]; /* share k has a worker */
+    int share[TEAM_PIECES];         /* of each piece */
+    piece_state state[TEAM_PIECES];
+} phased_job;
 
-/* Does the piece, unless somebody has begun it. */
-static void take_turn(phased *p, int phase, int piece)
+/* Does the piece's part of a phase, unless it was claimed already. */
+static void try_piece(phased_job *p, int phase, int piece)
 {
     int expected = phase;
-    if (!atomic_compare_exchange_strong(&p->turn[piece].claimed, &expected, phase + 1)) return;
+    if (!atomic_compare_exchange_strong(&p->state[piece].claimed, &expected, phase + 1)) return;
     p->work(p->argument, phase, piece);
-    atomic_store(&p->turn[piece].finished, phase + 1);
+    atomic_store(&p->state[piece].finished, phase + 1);
 }
 
-/* Until all pieces of the phase are done. Whoever has not come is not waited for; whoever has may be late
- * by some microseconds, and then is helped. */
-static void wait_for_phase(phased *p, int phase)
+/* Waits until all pieces of the phase are done. A piece whose share has no worker yet is done at once; one
+ * whose worker is late, after some microseconds. */
+static void wait_for_phase(phased_job *p, int phase)
 {
     enum { PATIENCE = 256 };
     for (int piece = 0; piece < p->pieces; piece++)
-        for (int k = 1; atomic_load(&p->turn[piece].finished) <= phase; k++) {
-            if (k == 1 ? !atomic_load(&p->taken[p->seat[piece]]) : k % PATIENCE == 0)
-                take_turn(p, phase, piece);
+        for (int k = 1; atomic_load(&p->state[piece].finished) <= phase; k++) {
+            if (k == 1 ? !atomic_load(&p->begun[p->share[piece]]) : k % PATIENCE == 0)
+                try_piece(p, phase, piece);
             wait_a_moment(k);
         }
 }
 
-static void sit(void *argument, int seat)
+static void run_share(void *argument, int share)
 {
-    phased *p = argument;
-    const int first = (int)tg__piece_start(p->pieces, p->seats, seat),
-              end = (int)tg__piece_start(p->pieces, p->seats, seat + 1);
-    atomic_store(&p->taken[seat], true);
+    phased_job *p = argument;
+    const int first = (int)tg__piece_start(p->pieces, p->shares, share),
+              end = (int)tg__piece_start(p->pieces, p->shares, share + 1);
+    atomic_store(&p->begun[share], true);
     for (int phase = 0; phase < p->phases; phase++) {
-        for (int piece = first; piece < end; piece++) take_turn(p, phase, piece);
+        for (int piece = first; piece < end; piece++) try_piece(p, phase, piece);
         wait_for_phase(p, phase);
     }
 }
@@ -346,13 +351,13 @@ void tg__team_phases_by(tg_context *cx, int threads, int phases, int pieces, voi
                         void *argument)
 {
     assert(pieces <= TEAM_PIECES);
-    phased p = { .work = work, .argument = argument, .phases = phases, .pieces = pieces };
-    p.seats = threads < pieces ? threads : pieces;
-    for (int seat = 0; seat < p.seats; seat++)
-        for (int64_t k = tg__piece_start(pieces, p.seats, seat);
-             k < tg__piece_start(pieces, p.seats, seat + 1); k++)
-            p.seat[k] = seat;
-    tg__team_run_by(cx, threads, p.seats, sit, &p);
+    phased_job p = { .work = work, .argument = argument, .phases = phases, .pieces = pieces };
+    p.shares = threads < pieces ? threads : pieces;
+    for (int share = 0; share < p.shares; share++)
+        for (int64_t k = tg__piece_start(pieces, p.shares, share);
+             k < tg__piece_start(pieces, p.shares, share + 1); k++)
+            p.share[k] = share;
+    tg__team_run_by(cx, threads, p.shares, run_share, &p);
 }
 
 void tg__team_phases(tg_context *cx, int phases, int pieces, void (*work)(void *, int, int), void *argument)

@@ -17,15 +17,15 @@
 #define gemv cblas_sgemv
 #endif
 
-/* OpenBLAS' own, where it exports them. A buffer that was given back is kept for the next product. */
+/* Functions of OpenBLAS, if it exports them. It keeps a buffer that was freed for the next product. */
 void *blas_memory_alloc(int position) __attribute__((weak));
 void blas_memory_free(void *buffer) __attribute__((weak));
 
-/* The most products at a time, and what OpenBLAS asks for in each of them: 128 MiB, or a page more. */
+/* The most products at a time, and the bytes of OpenBLAS' buffer for each: 128 MiB, and up to a page more. */
 enum { MOST_BUFFERS = 16 };
 static const size_t BUFFER_BYTES = (size_t)130 << 20;
 
-static bool space_for(int buffers)
+static bool has_address_space(int buffers)
 {
     void *buffer[MOST_BUFFERS];
     int n = 0;
@@ -36,8 +36,8 @@ static bool space_for(int buffers)
     return n == buffers;
 }
 
-/* Makes OpenBLAS take its buffers while they are to be had. */
-static void take_buffers(int buffers)
+/* Makes OpenBLAS allocate its buffers now, while there is address space for them. */
+static void allocate_blas_buffers(int buffers)
 {
     void *buffer[MOST_BUFFERS];
     if (!blas_memory_alloc || !blas_memory_free) return;
@@ -45,16 +45,16 @@ static void take_buffers(int buffers)
     for (int i = 0; i < buffers; i++) blas_memory_free(buffer[i]);
 }
 
-static bool reserve_buffers(int buffers)
+static bool reserve_blas_buffers(int buffers)
 {
-    static atomic_flag busy = ATOMIC_FLAG_INIT; /* with the first products of another context */
+    static atomic_flag busy = ATOMIC_FLAG_INIT; /* another context is here */
     static atomic_int reserved;
     if (atomic_load(&reserved) >= buffers) return true;
     while (atomic_flag_test_and_set(&busy)) {}
-    const bool there = atomic_load(&reserved) >= buffers, room = there || space_for(buffers);
+    const bool there = atomic_load(&reserved) >= buffers, room = there || has_address_space(buffers);
     if (room && !there) {
         struct rlimit limit;
-        if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY) take_buffers(buffers);
+        if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY) allocate_blas_buffers(buffers);
         atomic_store(&reserved, buffers);
     }
     atomic_flag_clear(&busy);
@@ -66,7 +66,7 @@ bool tg__blas_ready(tg_context *cx)
     static atomic_flag done = ATOMIC_FLAG_INIT;
     const int buffers = cx->threads < MOST_BUFFERS ? cx->threads : MOST_BUFFERS;
     if (!cx->config.keep_blas_threads && !atomic_flag_test_and_set(&done)) openblas_set_num_threads(1);
-    if (reserve_buffers(buffers)) return true;
+    if (reserve_blas_buffers(buffers)) return true;
     tg_context_fail(
         cx, TG_ERR_MEMORY,
         "out of memory: OpenBLAS needs %zu MiB of address space, %zu for each thread: raise the limit "
@@ -75,20 +75,21 @@ bool tg__blas_ready(tg_context *cx)
     return false;
 }
 
-/* OpenBLAS wants strides of at least the row's length even where there is one row. */
-static int at_least(int stride, int columns) { return stride < columns ? columns : stride; }
+/* OpenBLAS rejects strides less than the length of a row, even of a matrix with one row. */
+static int valid_stride(int stride, int columns) { return stride < columns ? columns : stride; }
 
 void tg__matmul_piece(transposed a, transposed b, int m, int n, int k, const tg_real *A, int A_stride,
                       const tg_real *B, int B_stride, int keep, tg_real *C, int C_stride)
 {
     if (m == 1 && a == NORMAL) { /* one row: c = a op(B) is a product with a vector */
         if (b == NORMAL)
-            gemv(CblasRowMajor, CblasTrans, k, n, 1, B, at_least(B_stride, n), A, 1, (tg_real)keep, C, 1);
+            gemv(CblasRowMajor, CblasTrans, k, n, 1, B, valid_stride(B_stride, n), A, 1, (tg_real)keep, C, 1);
         else
-            gemv(CblasRowMajor, CblasNoTrans, n, k, 1, B, at_least(B_stride, k), A, 1, (tg_real)keep, C, 1);
+            gemv(CblasRowMajor, CblasNoTrans, n, k, 1, B, valid_stride(B_stride, k), A, 1, (tg_real)keep, C,
+                 1);
         return;
     }
     gemm(CblasRowMajor, a == NORMAL ? CblasNoTrans : CblasTrans, b == NORMAL ? CblasNoTrans : CblasTrans, m,
-         n, k, 1, A, at_least(A_stride, a == NORMAL ? k : m), B, at_least(B_stride, b == NORMAL ? n : k),
-         (tg_real)keep, C, at_least(C_stride, n));
+         n, k, 1, A, valid_stride(A_stride, a == NORMAL ? k : m), B,
+         valid_stride(B_stride, b == NORMAL ? n : k), (tg_real)keep, C, valid_stride(C_stride, n));
 }

@@ -1,7 +1,7 @@
-/* kernels/blas.h -- matrix products over OpenBLAS: the only way to it.
+/* kernels/blas.h -- matrix products by OpenBLAS, which no other file calls.
  *
- * All matrices are row-major; a stride is the distance between two rows, in elements. OpenBLAS runs
- * single-threaded; kernels/matmul.h cuts big products into pieces. */
+ * All matrices are row-major; a stride is the distance between two rows, in elements. OpenBLAS uses one
+ * thread; kernels/matmul.h divides large products among the team. */
 #ifndef KERNELS_BLAS_H
 #define KERNELS_BLAS_H
 
@@ -14,9 +14,9 @@ typedef enum transposed { NORMAL, TRANSPOSED } transposed;
 void tg__matmul_piece(transposed a, transposed b, int m, int n, int k, const tg_real *A, int A_stride,
                       const tg_real *B, int B_stride, int keep, tg_real *C, int C_stride);
 
-/* To be called before products: sets OpenBLAS to one thread, once a process, unless the context's config says to leave it;
- * and sees that there is address space for the buffers of the context's workers, without which OpenBLAS would try to get
- * them for ever. False: there is not, and the context fails. */
+/* To be called before products. Sets OpenBLAS to one thread, once a process, unless the context's config says
+ * not to. Checks that there is address space for a buffer of each worker, without which OpenBLAS would try to
+ * allocate it for ever. False: there is not, and the context fails with TG_ERR_MEMORY. */
 bool tg__blas_ready(tg_context *cx);
 
 #endif

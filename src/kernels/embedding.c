@@ -12,7 +12,7 @@ typedef struct lookup {
     tg_real *to;
 } lookup;
 
-static void forward_piece(void *argument, int piece)
+static void embedding_forward_piece(void *argument, int piece)
 {
     const lookup *l = argument;
     const size_t E = (size_t)l->E;
@@ -29,11 +29,12 @@ static void forward_piece(void *argument, int piece)
 void tg__embedding_forward(tg_context *cx, int n, int E, const int *ids, const tg_real *W, tg_real *y)
 {
     lookup l = { n, E, tg__pieces(n, 1024), ids, W, y };
-    tg__team_run(cx, l.pieces, forward_piece, &l);
+    tg__team_run(cx, l.pieces, embedding_forward_piece, &l);
 }
 
-/* A piece is a range of columns, for all rows: so each sum has its order, and no two pieces meet. */
-static void backward_piece(void *argument, int piece)
+/* A piece of work is some columns of all rows: so each sum has a fixed order, and no two pieces write the
+ * same number. */
+static void embedding_backward_piece(void *argument, int piece)
 {
     const lookup *l = argument;
     const int j0 = (int)tg__piece_start(l->E, l->pieces, piece),
@@ -49,5 +50,5 @@ static void backward_piece(void *argument, int piece)
 void tg__embedding_backward(tg_context *cx, int n, int E, const int *ids, const tg_real *dy, tg_real *dW)
 {
     lookup l = { n, E, (double)n * E > 32768 ? tg__pieces(E, 64) : 1, ids, dy, dW };
-    tg__team_run(cx, l.pieces, backward_piece, &l);
+    tg__team_run(cx, l.pieces, embedding_backward_piece, &l);
 }

@@ -1,10 +1,11 @@
-/* kernels/matmul.c -- matrix products by the team: our own where there are vectors for it, else OpenBLAS.
+/* kernels/matmul.c -- matrix products by the team: our own with AVX2 and AVX-512, else OpenBLAS.
  *
- * Our own packs B in panels, a block at a time (OpenBLAS called piece by piece packs both operands anew in each). Many rows
- * of A are shared out among the workers as they stand. Few rows, and A transposed, are packed in strips first, and the
- * columns are shared out: then nobody but the worker that packed a panel reads it, and what one core wrote is read by
- * another five times as slowly as from its own cache. The order in which a number of C is summed depends on k alone: so
- * the grid of pieces could be anything without changing a bit. */
+ * Our own product packs B in panels, one block of k at a time. (OpenBLAS, called for each piece of work,
+ * would pack both operands in each call.) If A has many rows, the workers share its rows, and A is packed as
+ * it is read. If A has few rows or is transposed, it is packed in strips first, and the workers share the
+ * columns of B: then each panel is read by the worker that packed it. Data that another core wrote take five
+ * times as long to read as data in the core's own cache. The order of summation depends on k alone, so the
+ * bits do not depend on how the work is divided. */
 #include "kernels/matmul.h"
 
 #include <string.h>
@@ -15,159 +16,163 @@
 #include "kernels/panels.h"
 #include "kernels/simd/table.h"
 
-typedef struct product {
+typedef struct matmul_task {
     int threads;
     transposed a, b;
-    int m, n, k, rows, columns; /* the grid of pieces: rows x columns */
-    int most;                   /* pieces that are worth sharing out */
+    int m, n, k;
+    int rows, columns; /* pieces of work: rows x columns of them */
+    int most_pieces;   /* more would be too small */
     const tg_real *A, *B, *bias;
     int A_stride, B_stride, keep;
     tg_real *C;
     int C_stride;
-    tg_real *strips, *panels; /* of a block, packed; strips NULL: A is read as it stands */
-} product;
+    tg_real *strips, *panels; /* of a block, packed; strips NULL: A is not packed beforehand */
+} matmul_task;
 
 typedef struct span {
     int start, end;
 } span;
 
-/* Part `piece` of 0..n cut into pieces; all but the last end at multiples of unit. */
-static span part(int n, int pieces, int unit, int piece)
+/* The range of piece number `piece`, when 0..n is cut into `pieces`; all but the last end at multiples of
+ * unit. */
+static span span_of(int n, int pieces, int unit, int piece)
 {
     const int units = tg__pieces(n, unit), start = unit * (int)tg__piece_start(units, pieces, piece),
               end = unit * (int)tg__piece_start(units, pieces, piece + 1);
     return (span){ start, end < n ? end : n };
 }
 
-static const tg_real *element(transposed stored, const tg_real *A, int stride, int i, int j)
+/* Where element (i,j) of op(A) is. */
+static const tg_real *operand_at(transposed stored, const tg_real *A, int stride, int i, int j)
 {
     return stored == NORMAL ? A + (size_t)i * (size_t)stride + j : A + (size_t)j * (size_t)stride + i;
 }
 
-static void start_from_bias(const product *p, int rows, span columns, tg_real *C)
+static void start_from_bias(const matmul_task *p, int rows, span columns, tg_real *C)
 {
     for (int row = 0; row < rows; row++)
         memcpy(C + (size_t)row * (size_t)p->C_stride, p->bias + columns.start,
                (size_t)(columns.end - columns.start) * sizeof *C);
 }
 
-/* ---- our own ---- */
+/* ---- our own product ---- */
 
 enum { M_BLOCK = 2048, N_BLOCK = 2048, PIECE_ROWS = 96, PIECE_COLUMNS = 512, MANY_PIECES = 32 };
 
-static tg_real *panel(const product *p, int column) { return p->panels + (size_t)column * (size_t)p->k; }
-/* row: where a piece of rows begins, a multiple of strip_rows. */
-static tg_real *strip(const product *p, int row)
+static tg_real *panel(const matmul_task *p, int column) { return p->panels + (size_t)column * (size_t)p->k; }
+/* The strip that begins with this row, a multiple of strip_rows. */
+static tg_real *strip(const matmul_task *p, int row)
 {
     const product_table *simd = tg__simd()->product;
     return p->strips + (size_t)(row / simd->strip_rows) * (size_t)simd->strip_lanes * (size_t)p->k;
 }
 
-static span rows_of(const product *p, int piece)
+static span row_span(const matmul_task *p, int piece)
 {
-    return part(p->m, p->rows, tg__simd()->product->strip_rows, piece);
+    return span_of(p->m, p->rows, tg__simd()->product->strip_rows, piece);
 }
-static span columns_of(const product *p, int piece)
+static span column_span(const matmul_task *p, int piece)
 {
-    return part(p->n, p->columns, tg__simd()->product->panel_columns, piece);
+    return span_of(p->n, p->columns, tg__simd()->product->panel_columns, piece);
 }
 
-static void pack_rows(void *argument, int piece)
+static void pack_row_block(void *argument, int piece)
 {
-    const product *p = argument;
-    const span rows = rows_of(p, piece);
+    const matmul_task *p = argument;
+    const span rows = row_span(p, piece);
     tg__simd()->product->pack_strips(
-        p->a == TRANSPOSED, rows.end - rows.start, p->k, element(p->a, p->A, p->A_stride, rows.start, 0),
+        p->a == TRANSPOSED, rows.end - rows.start, p->k, operand_at(p->a, p->A, p->A_stride, rows.start, 0),
         p->A_stride, (size_t)tg__simd()->product->strip_lanes * (size_t)p->k, strip(p, rows.start));
 }
 
-static void pack_columns(void *argument, int piece)
+static void pack_column_block(void *argument, int piece)
 {
-    const product *p = argument;
-    const span columns = columns_of(p, piece);
+    const matmul_task *p = argument;
+    const span columns = column_span(p, piece);
     tg__simd()->product->pack_panels(p->b == TRANSPOSED, p->k, columns.end - columns.start,
-                                     element(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride,
+                                     operand_at(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride,
                                      panel(p, columns.start));
 }
 
-static void multiply_piece(const product *p, span rows, span columns)
+static void multiply_spans(const matmul_task *p, span rows, span columns)
 {
     tg_real *C = p->C + (size_t)rows.start * (size_t)p->C_stride + columns.start;
     if (p->bias) start_from_bias(p, rows.end - rows.start, columns, C);
     tg__simd()->product->panel_product(
         rows.end - rows.start, columns.end - columns.start, p->k,
-        p->strips ? strip(p, rows.start) : element(p->a, p->A, p->A_stride, rows.start, 0),
+        p->strips ? strip(p, rows.start) : operand_at(p->a, p->A, p->A_stride, rows.start, 0),
         p->strips ? 0 : p->A_stride, panel(p, columns.start), p->bias ? 1 : p->keep, C, p->C_stride);
 }
 
-static void piece_of_grid(void *argument, int piece)
+static void grid_piece(void *argument, int piece)
 {
-    const product *p = argument;
-    multiply_piece(p, rows_of(p, piece / p->columns), columns_of(p, piece % p->columns));
+    const matmul_task *p = argument;
+    multiply_spans(p, row_span(p, piece / p->columns), column_span(p, piece % p->columns));
 }
 
-static void piece_of_columns(void *argument, int piece)
+static void column_block_piece(void *argument, int piece)
 {
-    const product *p = argument;
-    pack_columns(argument, piece);
-    for (int rows = 0; rows < p->rows; rows++) multiply_piece(p, rows_of(p, rows), columns_of(p, piece));
+    const matmul_task *p = argument;
+    pack_column_block(argument, piece);
+    for (int rows = 0; rows < p->rows; rows++) multiply_spans(p, row_span(p, rows), column_span(p, piece));
 }
 
-static int at_most(int n, int most) { return n < most ? n : most; }
+static int smaller(int n, int most) { return n < most ? n : most; }
 
-/* A block of C, of all k that the packed blocks hold: pieces of columns, whose panels are packed by whoever multiplies with
- * them; or, with many rows as they stand and with few columns, a grid of pieces that share all panels. */
-static void multiply_block(tg_context *cx, product *p, bool pack_A)
+/* Multiplies one block of A with one of B. With A in strips and enough columns, a piece of work is some
+ * columns: its worker packs their panels, and multiplies all rows with them. Otherwise all panels are packed
+ * first, and a piece of work is a rectangle of C. */
+static void multiply_block(tg_context *cx, matmul_task *p, bool pack_A)
 {
-    enum { COLUMNS_ENOUGH = 4 }; /* pieces */
+    enum { ENOUGH_COLUMN_PIECES = 4 };
     const int panels = tg__pieces(p->n, tg__simd()->product->panel_columns);
     p->rows = tg__pieces(p->m, PIECE_ROWS);
-    if (p->strips) p->rows = at_most(p->rows, p->most);
-    if (pack_A) tg__team_run_by(cx, p->threads, p->rows, pack_rows, p);
-    p->columns = at_most(tg__pieces(panels, 2), p->most);
-    if (p->strips && p->columns >= at_most(COLUMNS_ENOUGH, p->most)) {
-        tg__team_run_by(cx, p->threads, p->columns, piece_of_columns, p);
+    if (p->strips) p->rows = smaller(p->rows, p->most_pieces);
+    if (pack_A) tg__team_run_by(cx, p->threads, p->rows, pack_row_block, p);
+    p->columns = smaller(tg__pieces(panels, 2), p->most_pieces);
+    if (p->strips && p->columns >= smaller(ENOUGH_COLUMN_PIECES, p->most_pieces)) {
+        tg__team_run_by(cx, p->threads, p->columns, column_block_piece, p);
         return;
     }
-    p->columns = at_most(panels, MANY_PIECES);
-    tg__team_run_by(cx, p->threads, p->columns, pack_columns, p);
+    p->columns = smaller(panels, MANY_PIECES);
+    tg__team_run_by(cx, p->threads, p->columns, pack_column_block, p);
     p->columns = tg__pieces(p->n, PIECE_COLUMNS);
-    tg__team_run_by(cx, p->threads, p->rows * p->columns, piece_of_grid, p);
+    tg__team_run_by(cx, p->threads, p->rows * p->columns, grid_piece, p);
 }
 
-static size_t slices_room(int n, int width, int lanes, int k)
+static size_t packed_bytes(int n, int width, int lanes, int k)
 {
     return (size_t)tg__pieces(n, width) * (size_t)lanes * (size_t)k * sizeof(tg_real);
 }
 
-static void multiply_packed(tg_context *cx, const product *all)
+static void multiply_packed(tg_context *cx, const matmul_task *all)
 {
-    enum { FEW_ROWS = 4 * PIECE_ROWS }; /* too few to share panels out by rows */
+    enum { FEW_ROWS = 4 * PIECE_ROWS }; /* too few for the workers to share the rows */
     const product_table *simd = tg__simd()->product;
     const int m_blocks = tg__pieces(all->m, M_BLOCK), n_blocks = tg__pieces(all->n, N_BLOCK),
-              k_blocks = tg__pieces(all->k, simd->packed_depth), k_most = at_most(all->k, simd->packed_depth);
-    /* multiply-adds of a piece, so that it takes longer than to bring its operands over from another core */
+              k_blocks = tg__pieces(all->k, simd->packed_depth), k_most = smaller(all->k, simd->packed_depth);
+    /* multiply-adds of a piece: with fewer, fetching the operands from another core's cache takes longer */
     const double worth_sharing = 65536.0 * simd->panel_columns,
                  pieces = (double)all->m * all->n * all->k / worth_sharing;
     arena *room = &cx->packed;
     tg__arena_reset(room);
-    product p = *all;
-    p.most = pieces < 1 ? 1 : pieces < MANY_PIECES ? (int)pieces : MANY_PIECES;
+    matmul_task p = *all;
+    p.most_pieces = pieces < 1 ? 1 : pieces < MANY_PIECES ? (int)pieces : MANY_PIECES;
     if (all->a == TRANSPOSED || all->m < FEW_ROWS)
         p.strips = tg__arena_take(
-            room, slices_room(at_most(all->m, M_BLOCK), simd->strip_rows, simd->strip_lanes, k_most));
+            room, packed_bytes(smaller(all->m, M_BLOCK), simd->strip_rows, simd->strip_lanes, k_most));
     p.panels = tg__arena_take(
-        room, slices_room(at_most(all->n, N_BLOCK), simd->panel_columns, simd->panel_columns, k_most));
+        room, packed_bytes(smaller(all->n, N_BLOCK), simd->panel_columns, simd->panel_columns, k_most));
     if (room->cx->status) return;
     for (int i = 0; i < m_blocks; i++)
         for (int h = 0; h < k_blocks; h++)
             for (int j = 0; j < n_blocks; j++) {
-                const span rows = part(all->m, m_blocks, simd->strip_rows, i),
-                           columns = part(all->n, n_blocks, simd->panel_columns, j),
-                           depth = part(all->k, k_blocks, simd->depth, h);
+                const span rows = span_of(all->m, m_blocks, simd->strip_rows, i),
+                           columns = span_of(all->n, n_blocks, simd->panel_columns, j),
+                           depth = span_of(all->k, k_blocks, simd->depth, h);
                 p.m = rows.end - rows.start, p.n = columns.end - columns.start, p.k = depth.end - depth.start;
-                p.A = element(all->a, all->A, all->A_stride, rows.start, depth.start);
-                p.B = element(all->b, all->B, all->B_stride, depth.start, columns.start);
+                p.A = operand_at(all->a, all->A, all->A_stride, rows.start, depth.start);
+                p.B = operand_at(all->b, all->B, all->B_stride, depth.start, columns.start);
                 p.C = all->C + (size_t)rows.start * (size_t)all->C_stride + columns.start;
                 p.bias = all->bias && !h ? all->bias + columns.start : NULL;
                 p.keep = all->keep || h;
@@ -179,20 +184,21 @@ static void multiply_packed(tg_context *cx, const product *all)
 
 static void blas_piece(void *argument, int piece)
 {
-    const product *p = argument;
-    const span rows = part(p->m, p->rows, 1, piece / p->columns),
-               columns = part(p->n, p->columns, 1, piece % p->columns);
+    const matmul_task *p = argument;
+    const span rows = span_of(p->m, p->rows, 1, piece / p->columns),
+               columns = span_of(p->n, p->columns, 1, piece % p->columns);
     tg_real *C = p->C + (size_t)rows.start * (size_t)p->C_stride + columns.start;
     if (p->bias) start_from_bias(p, rows.end - rows.start, columns, C);
     tg__matmul_piece(p->a, p->b, rows.end - rows.start, columns.end - columns.start, p->k,
-                     element(p->a, p->A, p->A_stride, rows.start, 0), p->A_stride,
-                     element(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride, p->bias ? 1 : p->keep,
-                     C, p->C_stride);
+                     operand_at(p->a, p->A, p->A_stride, rows.start, 0), p->A_stride,
+                     operand_at(p->b, p->B, p->B_stride, 0, columns.start), p->B_stride,
+                     p->bias ? 1 : p->keep, C, p->C_stride);
 }
 
-/* Pieces of about PIECE multiply-adds or more, at most MOST_PIECES, near to squares: each piece packs
- * its operands anew. The grid is a function of (m, n, k) alone. */
-static void multiply_with_blas(tg_context *cx, product *p)
+/* Cuts C into at most MOST_PIECES nearly square pieces of PIECE multiply-adds or more: OpenBLAS packs the
+ * operands of each piece, and a square shares most. The pieces depend on (m,n,k) alone, since OpenBLAS' bits
+ * depend on the sizes. */
+static void multiply_with_blas(tg_context *cx, matmul_task *p)
 {
     enum { MOST_PIECES = 16, SMALLEST_SIDE = 24 };
     const double PIECE = 1e6;
@@ -214,23 +220,23 @@ static void multiply_with_blas(tg_context *cx, product *p)
 
 /* ---- one row ---- */
 
-static void row_piece(void *argument, int piece)
+static void single_row_piece(void *argument, int piece)
 {
-    const product *p = argument;
-    const span columns = part(p->n, p->columns, 2 * tg__simd()->product->panel_columns, piece);
+    const matmul_task *p = argument;
+    const span columns = span_of(p->n, p->columns, 2 * tg__simd()->product->panel_columns, piece);
     tg_real *C = p->C + columns.start;
     if (p->bias) start_from_bias(p, 1, columns, C);
     tg__simd()->product->row_product(columns.end - columns.start, p->k, p->A, p->B + columns.start,
                                      p->B_stride, p->bias ? 1 : p->keep, C);
 }
 
-/* Bound by reading B once: each worker reads some columns. */
-static void multiply_row(tg_context *cx, product *p)
+/* Memory is the limit, which B is read from once: each worker reads some of the columns. */
+static void multiply_single_row(tg_context *cx, matmul_task *p)
 {
-    const int WORTH_SHARING = 65536; /* numbers of B in a piece */
+    const int WORTH_SHARING = 65536; /* elements of B */
     p->columns = tg__pieces((int64_t)p->k * p->n, WORTH_SHARING);
     if (p->columns > MANY_PIECES) p->columns = MANY_PIECES;
-    tg__team_run_by(cx, p->threads, p->columns, row_piece, p);
+    tg__team_run_by(cx, p->threads, p->columns, single_row_piece, p);
 }
 
 void tg__matmul_by(tg_context *cx, int threads, transposed a, transposed b, int m, int n, int k,
@@ -238,25 +244,25 @@ void tg__matmul_by(tg_context *cx, int threads, transposed a, transposed b, int 
                    int keep, tg_real *C, int C_stride)
 {
     const double WORTH_PACKING =
-        b == TRANSPOSED ? 2e5 : 1e6; /* multiply-adds; OpenBLAS is slower with B transposed */
+        b == TRANSPOSED ? 2e5 : 1e6; /* multiply-adds; less with B transposed, where OpenBLAS is slower */
     if (m <= 0 || n <= 0) return;
-    product p = { .threads = threads,
-                  .a = a,
-                  .b = b,
-                  .m = m,
-                  .n = n,
-                  .k = k,
-                  .A = A,
-                  .B = B,
-                  .bias = bias,
-                  .A_stride = A_stride,
-                  .B_stride = B_stride,
-                  .keep = keep,
-                  .C = C,
-                  .C_stride = C_stride };
+    matmul_task p = { .threads = threads,
+                      .a = a,
+                      .b = b,
+                      .m = m,
+                      .n = n,
+                      .k = k,
+                      .A = A,
+                      .B = B,
+                      .bias = bias,
+                      .A_stride = A_stride,
+                      .B_stride = B_stride,
+                      .keep = keep,
+                      .C = C,
+                      .C_stride = C_stride };
     const product_table *simd = tg__simd()->product;
     if (m == 1 && a == NORMAL && b == NORMAL)
-        multiply_row(cx, &p);
+        multiply_single_row(cx, &p);
     else if (simd->large_products && m >= simd->strip_rows && n >= simd->panel_columns &&
              (double)m * n * k >= WORTH_PACKING)
         multiply_packed(cx, &p);
@@ -279,10 +285,10 @@ typedef struct row_sum {
     tg_real *sum;
 } row_sum;
 
-CLONED static void add_rows(int m, int n, size_t stride, const tg_real *row, tg_real *restrict sum)
+CLONED static void sum_matrix_rows(int m, int n, size_t stride, const tg_real *row, tg_real *restrict sum)
 {
     int i = 0;
-    for (; i + 4 <= m; i += 4, row += 4 * stride) /* four at a time: memory is waited for once */
+    for (; i + 4 <= m; i += 4, row += 4 * stride) /* four rows at a time: their memory latencies overlap */
         for (int j = 0; j < n; j++)
             sum[j] = sum[j] + row[j] + row[stride + (size_t)j] + row[2 * stride + (size_t)j] +
                      row[3 * stride + (size_t)j];
@@ -292,7 +298,7 @@ CLONED static void add_rows(int m, int n, size_t stride, const tg_real *row, tg_
 
 void tg__add_rows_piece(int m, int n, const tg_real *A, int A_stride, tg_real *sum)
 {
-    add_rows(m, n, (size_t)A_stride, A, sum);
+    sum_matrix_rows(m, n, (size_t)A_stride, A, sum);
 }
 
 static void row_sum_piece(void *argument, int piece)

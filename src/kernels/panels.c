@@ -37,7 +37,7 @@ typedef struct packing {
     const matrix *m; /* whose pieces are numbered one matrix after the other */
 } packing;
 
-static void pack_piece(void *argument, int piece)
+static void pack_matrix_piece(void *argument, int piece)
 {
     const matrix *m = ((const packing *)argument)->m;
     while (piece >= pieces_of(m)) piece -= pieces_of(m++);
@@ -50,7 +50,7 @@ void tg__matrices_pack_by(tg_context *cx, int threads, int count, const matrix m
 {
     int pieces = 0;
     for (int i = 0; i < count; i++) pieces += pieces_of(&m[i]);
-    tg__team_run_by(cx, threads, pieces, pack_piece, &(packing){ m });
+    tg__team_run_by(cx, threads, pieces, pack_matrix_piece, &(packing){ m });
 }
 
 void tg__matrices_pack(tg_context *cx, bool shared, int count, const matrix m[])

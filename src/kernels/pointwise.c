@@ -1,4 +1,4 @@
-/* kernels/pointwise.c -- see pointwise.h; what has vectors of its own is in simd/kernels.c. */
+/* kernels/pointwise.c -- see pointwise.h; functions with vector code are in simd/kernels.c. */
 #include "kernels/pointwise.h"
 
 #include "core/clones.h"
@@ -14,7 +14,7 @@ typedef struct addition {
     tg_real *y;
 } addition;
 
-CLONED static void add_range(void *argument, size_t first, size_t end)
+CLONED static void add_elements(void *argument, size_t first, size_t end)
 {
     const addition *a = argument;
     const tg_real *restrict x = a->x;
@@ -25,7 +25,7 @@ CLONED static void add_range(void *argument, size_t first, size_t end)
 void tg__add_by(tg_context *cx, int threads, size_t n, const tg_real *x, tg_real *y)
 {
     enum { PIECE = 1 << 14 };
-    tg__team_ranges_by(cx, threads, n, PIECE, add_range, &(addition){ x, y });
+    tg__team_ranges_by(cx, threads, n, PIECE, add_elements, &(addition){ x, y });
 }
 
 void tg__add(tg_context *cx, size_t n, const tg_real *x, tg_real *y) { tg__add_by(cx, cx->threads, n, x, y); }

@@ -1,4 +1,5 @@
-/* kernels/softmax.c -- see softmax.h. Lanes, so that the compiler can use vectors without changing the order of a sum. */
+/* kernels/softmax.c -- see softmax.h. Sums and maxima are kept in LANES separate parts, so that the compiler
+ * can vectorize them without changing the order of summation. */
 #include "kernels/softmax.h"
 
 #include "kernels/simd/table.h"
@@ -17,7 +18,7 @@ tg_real tg__maximum(size_t n, const tg_real *x)
     return M;
 }
 
-static double total(size_t n, const tg_real *x)
+static double sum_in_lanes(size_t n, const tg_real *x)
 {
     double sum[LANES] = { 0 }, all = 0;
     size_t j = 0;
@@ -37,7 +38,7 @@ double tg__sum_exp(size_t n, const tg_real *x, tg_real M)
     for (size_t j = 0; j < n; j += CHUNK) {
         const size_t part = n - j < CHUNK ? n - j : CHUNK;
         tg__exp_minus(part, x + j, M, e);
-        Z += total(part, e);
+        Z += sum_in_lanes(part, e);
     }
     return Z;
 }

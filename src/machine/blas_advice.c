@@ -1,5 +1,5 @@
-/* machine/blas_advice.c -- which kernels OpenBLAS and tidegate run on this processor, and how a program corrects OpenBLAS'
- * choice. */
+/* machine/blas_advice.c -- which kernels OpenBLAS and tidegate run on this processor, and how a program
+ * corrects OpenBLAS' choice. */
 #include <cblas.h>
 #undef I
 #include <fcntl.h>
@@ -51,7 +51,8 @@ const char *tg_blas_advice(void)
     return sentence;
 }
 
-/* True under a debugger, a tracer or valgrind, or if that cannot be found out: the program is not to be replaced then. */
+/* True under a debugger, a tracer or valgrind, or if that cannot be found out: the program is not to be
+ * replaced then. */
 static bool traced(void)
 {
     char text[4096];
@@ -68,8 +69,8 @@ static bool traced(void)
            getenv("VALGRIND_LIB");
 }
 
-/* OpenBLAS starts threads when it is loaded, which tidegate does not use. With too little address space each of them tries
- * for ever to get 128 MiB, and exit() waits for it. */
+/* OpenBLAS starts threads when it is loaded, which tidegate does not use. With too little address space each
+ * of them tries for ever to get 128 MiB, and exit() waits for it. */
 static bool address_space_is_limited(void)
 {
     struct rlimit limit;

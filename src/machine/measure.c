@@ -9,8 +9,8 @@
 #include "kernels/matmul.h"
 #include "kernels/simd/table.h"
 
-/* A measurement is repeated for this long, and at least FEWEST_TRIES times: a thread that was just started may share a
- * processor with another one for a while. */
+/* A measurement is repeated for this long, and at least FEWEST_TRIES times: a thread that was just started
+ * may share a processor with another one for a while. */
 static const double SECONDS = 0.3;
 enum { FEWEST_TRIES = 3, MOST_THREADS = 256 };
 

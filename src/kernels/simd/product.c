@@ -65,10 +65,10 @@ enum {
 
 /* ---- the choice between AMD and Intel ----
  *
- * AMD (measured on Zen 5): the hardware prefetcher follows the rows of a matrix, so software prefetching gains
- * nothing. A multiply-add with a broadcast memory operand costs a whole vector load, of which there are two in a
- * cycle; a separate broadcast does not.
- * Intel (measured on Emerald Rapids): the number of instructions is the limit, and a memory operand saves one. */
+ * AMD (measured on Zen 5): the hardware prefetcher follows the rows of a matrix, so software prefetching
+ * gains nothing. A multiply-add with a broadcast memory operand costs a whole vector load, of which there are
+ * two in a cycle; a separate broadcast does not. Intel (measured on Emerald Rapids): the limit is the number
+ * of instructions; a memory operand saves one. */
 #ifdef SIMD_AVX512
 static bool prefetches_rows_itself(void) { return __builtin_cpu_is("amd"); }
 static bool gains_by_memory_operands(void) { return !__builtin_cpu_is("amd"); }
