@@ -39,6 +39,7 @@ tg_context tg__context_nil = {
     .message = "tg_context_new: out of memory",
     .threads = 1,
     .own = { .cx = &tg__context_nil },
+    .matmul_scratch = { .cx = &tg__context_nil },
     .packed = { .cx = &tg__context_nil },
     .nil = { .data = &tg__context_nil.nil_value, .cx = &tg__context_nil },
 };
@@ -79,6 +80,7 @@ tg_context *tg_context_new_for(const tg_context_config *config, size_t real_byte
     cx->nil_value = (tg_real)NAN;
     cx->nil = (tg_tensor){ .rank = 0, .data = &cx->nil_value, .cx = cx };
     tg__arena_init(&cx->own, cx);
+    tg__arena_init(&cx->matmul_scratch, cx);
     tg__arena_init(&cx->packed, cx);
 
     cx->threads = threads_of(&c);
@@ -137,6 +139,7 @@ void tg_context_free(tg_context *cx)
     if (!cx || cx == &tg__context_nil) return;
     for (struct cleanup *c = cx->cleanups; c; c = c->next) c->function(c->object);
     tg__team_free(cx->team);
+    tg__arena_free(&cx->matmul_scratch);
     tg__arena_free(&cx->packed);
     tg__arena_free(&cx->own);
     tg__release(cx, cx->nil_tape);

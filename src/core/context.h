@@ -54,10 +54,11 @@ struct tg_context {
     int64_t step;
     uint32_t passes; /* backward passes of this step so far: each has dropout masks of its own */
     int threads;
-    unsigned warned;   /* WARNED_...: each warning is logged once a context */
-    struct team *team; /* created at first use */
-    arena own;         /* everything that lives as long as the context */
-    arena packed;      /* what a matrix product packs, while it runs */
+    unsigned warned;      /* WARNED_...: each warning is logged once a context */
+    struct team *team;    /* created at first use */
+    arena own;            /* everything that lives as long as the context */
+    arena matmul_scratch; /* of tg__matmul alone: its packed operands */
+    arena packed;         /* scratch of the recurrent kernels */
     struct cleanup *cleanups;
 
     struct tg_tape *tapes; /* all of them */

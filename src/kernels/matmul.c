@@ -154,7 +154,7 @@ static void multiply_packed(tg_context *cx, const matmul_task *all)
     /* multiply-adds of a piece: with fewer, fetching the operands from another core's cache takes longer */
     const double worth_sharing = 65536.0 * simd->panel_columns,
                  pieces = (double)all->m * all->n * all->k / worth_sharing;
-    arena *room = &cx->packed;
+    arena *room = &cx->matmul_scratch;
     tg__arena_reset(room);
     matmul_task p = *all;
     p.most_pieces = pieces < 1 ? 1 : pieces < MANY_PIECES ? (int)pieces : MANY_PIECES;
