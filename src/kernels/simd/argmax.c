@@ -30,7 +30,7 @@ static quantized_row quantize(int n, const tg_real *x, int8_t *q)
     vec most = all(0), length = all(0), error = all(0);
     for (int i = 0; i < n; i += VL) {
         const vec a = magnitude(load(x + i, n - i));
-        most = choose(a > most, a, most);
+        most = blend(a > most, a, most);
     }
     tg_real largest = 0, sums[2] = { 0 };
     for (int lane = 0; lane < VL; lane++) largest = most[lane] > largest ? most[lane] : largest;
@@ -102,7 +102,7 @@ INLINE void bounds_tile(const int rows, const quantized_columns *w, int j, int n
                           fma_(all(row[i].error), c.length, fma_(all(row[i].length), c.error, c.rounding)),
                       low = middle - radius;
             store(upper + (size_t)i * stride + j + v * VL, left, middle + radius);
-            lower[i] = choose(low > lower[i], low, lower[i]);
+            lower[i] = blend(low > lower[i], low, lower[i]);
         }
     }
 }

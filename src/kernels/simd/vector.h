@@ -1,8 +1,8 @@
-/* kernels/simd/vector.h -- a thin header of vector operations, for one instruction set at a time.
+/* kernels/simd/vector.h -- vector operations for the instruction set that the file is compiled for.
  *
- * `vec` is a vector of VL numbers with the arithmetic operators of the language. fma(a, b, c) is
- * a*b+c, rounded once where the processor can. The last, partial vector of an array goes through
- * load_part and store_part, so kernels need no scalar tail. */
+ * `vec` is a vector of VL numbers, with the arithmetic operators of C (a GCC extension). fma_(a, b, c) is
+ * a*b+c, rounded once if the processor has an instruction for that. load_part and store_part read and write
+ * the last, partial vector of an array, so kernels need no scalar loop for the rest. */
 #ifndef KERNELS_SIMD_VECTOR_H
 #define KERNELS_SIMD_VECTOR_H
 
@@ -85,14 +85,15 @@ INLINE vec fma_(vec a, vec b, vec c)
 #endif
 }
 
-/* where: all bits set or none; a NaN compares false */
-INLINE vec choose(ivec where, vec yes, vec no) { return (vec)((where & (ivec)yes) | (~where & (ivec)no)); }
-INLINE vec at_least(vec x, tg_real low) { return choose(x < all(low), all(low), x); }
-INLINE vec at_most(vec x, tg_real high) { return choose(x > all(high), all(high), x); }
+/* mask: all bits of a lane are set or none, as a comparison gives it; a comparison with a NaN gives none */
+INLINE vec blend(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
+INLINE vec at_least(vec x, tg_real low) { return blend(x < all(low), all(low), x); }
+INLINE vec at_most(vec x, tg_real high) { return blend(x > all(high), all(high), x); }
 INLINE vec magnitude(vec x) { return (vec)((ivec)x & ~(ivec)all((tg_real)-0.0)); }
 INLINE vec with_sign_of(vec x, vec sign) { return (vec)((ivec)x | ((ivec)sign & (ivec)all((tg_real)-0.0))); }
 
-/* Rows become columns, in log2(VL) rounds that interleave the halves: a perfect shuffle of the rows' indices. */
+/* Transposes VL rows in place. Each of log2(VL) rounds interleaves the first half of the rows with the
+ * second. */
 INLINE void transpose(vec x[VL])
 {
     ivec low, high;
@@ -113,10 +114,10 @@ INLINE void transpose(vec x[VL])
 
 /* ---- exp, sigmoid, tanh ----
  *
- * Error bounds, held by tests/test_kernels_pointwise.c over 17 million floats: exp 2 ulp, sigmoid 4 ulp,
- * tanh 4 ulp (8 without fused multiply-add). Below -87.336, where the exact exp and sigmoid are less than the smallest
- * normal number (1.18e-38), both are 0: so the derivative of a saturated sigmoid, s (1 - s), is 0 at both ends. A NaN stays a
- * NaN, whatever its payload. The double build takes libm's. */
+ * Error bounds, which tests/test_kernels_pointwise.c checks for 17 million floats: exp 2 ulp, sigmoid 4 ulp,
+ * tanh 4 ulp (8 without fused multiply-add). exp and sigmoid of x < -87.336, less than the smallest normal
+ * number (1.18e-38), are 0: so the derivative of a saturated sigmoid, s (1 - s), is 0 at both ends. A NaN
+ * gives a NaN. The double build calls libm. */
 #if TG_DOUBLE
 
 INLINE vec exp_(vec x)
@@ -153,7 +154,7 @@ INLINE vec exp_in_range(vec x)
     p = fma_(p, r, all(5.0000001201e-1f));
     p = fma_(p * r, r, r) + 1;
     const vec y = (vec)((bits)p + (((bits)shifted - (bits)round) << 23));
-    return choose(x == x, y, x); /* the bits of a NaN would make any number of it */
+    return blend(x == x, y, x); /* the bits of a NaN would make any number of it */
 }
 
 /* Any x: 0 below, infinity above, NaN stays NaN. */
@@ -162,20 +163,20 @@ INLINE vec exp_(vec x)
     /* half the exponent twice, so that 2^n itself never overflows */
     const vec inside = at_most(at_least(x, -87.336f), 88.0f),
               rest = at_most(at_least(x - inside, 0.0f), 1.0f);
-    const vec y = exp_in_range(inside) * choose(rest > all(0), exp_in_range(rest), all(1));
-    return choose(x < all(-87.336f), all(0), choose(x > all(88.7228394f), all(INFINITY), y));
+    const vec y = exp_in_range(inside) * blend(rest > all(0), exp_in_range(rest), all(1));
+    return blend(x < all(-87.336f), all(0), blend(x > all(88.7228394f), all(INFINITY), y));
 }
 
 /* The same for x <= 0, which cannot overflow. */
 INLINE vec exp_nonpositive(vec x)
 {
-    return choose(x < all(-87.336f), all(0), exp_in_range(at_least(x, -87.336f)));
+    return blend(x < all(-87.336f), all(0), exp_in_range(at_least(x, -87.336f)));
 }
 
 INLINE vec sigmoid_(vec x)
 {
     const vec y = 1 / (1 + exp_in_range(at_most(at_least(-x, -87.336f), 87.336f)));
-    return choose(x < all(-87.336f), all(0), y);
+    return blend(x < all(-87.336f), all(0), y);
 }
 
 /* |x| < 0.625: an odd polynomial (Cephes), so that small values keep their relative accuracy; else
@@ -190,7 +191,7 @@ INLINE vec tanh_(vec x)
     p = fma_(p, s, all(-3.33332819422e-1f));
     const vec small = fma_(p * s, a, a);
     const vec large = 1 - 2 / (exp_in_range(at_most(a + a, 40.0f)) + 1);
-    return with_sign_of(choose(a < all(0.625f), small, large), x);
+    return with_sign_of(blend(a < all(0.625f), small, large), x);
 }
 
 #endif
