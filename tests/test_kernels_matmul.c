@@ -141,11 +141,17 @@ static const int team_sizes[][3] = { { 1, 5, 3 },       { 1, 700, 300 },  { 3, 3
 enum { TEAM_SIZES = sizeof team_sizes / sizeof *team_sizes, WAYS = 12 };
 
 /* way: the order of A, that of B, and whether C starts from 0, from itself or from a bias. */
-static void run(tg_context *cx, int size, int way, const matrices *x)
+static void run_by(tg_context *cx, int threads, int size, int way, const matrices *x)
 {
     const int m = team_sizes[size][0], n = team_sizes[size][1], k = team_sizes[size][2];
-    tg__matmul(cx, way & 1 ? TRANSPOSED : NORMAL, way & 2 ? TRANSPOSED : NORMAL, m, n, k, x->A, x->A_stride,
-               x->B, x->B_stride, way / 4 == 2 ? x->bias : NULL, way / 4 == 1, x->C, x->C_stride);
+    tg__matmul_by(cx, threads, way & 1 ? TRANSPOSED : NORMAL, way & 2 ? TRANSPOSED : NORMAL, m, n, k, x->A,
+                  x->A_stride, x->B, x->B_stride, way / 4 == 2 ? x->bias : NULL, way / 4 == 1, x->C,
+                  x->C_stride);
+}
+
+static void run(tg_context *cx, int size, int way, const matrices *x)
+{
+    run_by(cx, tg_context_threads(cx), size, way, x);
 }
 
 static matrices fresh(int size, int way)
@@ -200,8 +206,11 @@ START_TEST(matmul_gives_the_same_bits_for_any_number_of_workers)
             tg_context *cx = context_of_workers(workers[w], 1);
             run(cx, size, size % WAYS, w ? &x : &first);
             ck_assert(!w || !memcmp(x.C, first.C, bytes));
+            matrices fewer = fresh(size, size % WAYS);
+            run_by(cx, workers[w] / 2, size, size % WAYS, &fewer);
+            ck_assert(!memcmp(fewer.C, first.C, bytes));
             tg_context_free(cx);
-            drop(&x);
+            drop(&x), drop(&fewer);
         }
         drop(&first);
     }
