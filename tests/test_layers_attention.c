@@ -69,7 +69,7 @@ static outcome run(fixture *f, tg_mode mode, const int *lengths)
     return o;
 }
 
-/* ---- the equations of layers.h in plain C, in double ---- */
+/* ---- the equations of attention.h in plain C, in double ---- */
 
 typedef struct weights {
     tg_real W_q[WIDEST * WIDEST], W_k[WIDEST * WIDEST], v[WIDEST], w[WIDEST];

@@ -7,7 +7,7 @@
 #define TIDEGATE_CHECKPOINT_H
 
 #include "archive.h"
-#include "layers.h"
+#include "rnn.h"
 #include "optimizer.h"
 
 #ifdef __cplusplus

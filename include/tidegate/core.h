@@ -11,7 +11,7 @@
  * once, where its result is used.
  *
  * Messages, including those of the log, may hold text from outside, unescaped: names of files, and what a file
- * holds. Before a message goes to a terminal, pass it through tg_text_printable() (data.h).
+ * holds. Before a message goes to a terminal, pass it through tg_text_printable() (text.h).
  *
  * Misuse is an error like any other. A pointer that is NULL where its comment does not allow it, an object that could not
  * be made, and an object of another context, parameter set or tape are refused with a sentence, in the context if one can be

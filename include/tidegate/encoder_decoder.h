@@ -35,10 +35,9 @@
 #ifndef TIDEGATE_ENCODER_DECODER_H
 #define TIDEGATE_ENCODER_DECODER_H
 
-#include "checkpoint.h"
-#include "data.h"
-#include "decoding.h"
-#include "losses.h"
+#include "attention.h"
+#include "batches.h"
+#include "rnn.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -67,13 +66,13 @@ typedef struct tg_encoder_decoder_config {
     bool bidirectional; /* the encoder: M is 2H (of dot attention H: each direction has H/2) */
     tg_attention_kind attention;
     bool input_feeding; /* dot and general */
-    bool coverage;      /* see layers.h */
+    bool coverage;      /* see attention.h */
     int readout; /* size of u. 0: E, or no readout if there is neither attention nor tying. TG_NO_READOUT: none, which
                   * dot and general attention and tying do not allow */
     tg_tying tying;
 } tg_encoder_decoder_config;
 
-/* Its parameters; those of layers.h have the names and shapes that are said there, and l counts layers from 0:
+/* Its parameters; those of layers have the names and shapes that rnn.h and attention_rnn.h say, and l counts layers from 0:
  *
  *     source_embedding/W          (source vocabulary,E); not with TG_TIE_ALL
  *     target_embedding/W          (target vocabulary,E)
@@ -122,56 +121,6 @@ TG_API double tg_sampling_rate(tg_sampling_schedule schedule, double rate, doubl
 TG_API tg_status tg_encoder_decoder_greedy(tg_encoder_decoder *m, tg_tape *t, int S, int B,
                                            const int source[], const int lengths[], int max_length, int out[],
                                            double log_probability[]) TG_MUST_CHECK;
-
-/* ---- with its vocabularies: plain sentences in, plain sentences out ---- */
-
-typedef struct tg_translator {
-    tg_params *params;
-    tg_encoder_decoder *model;
-    tg_vocabulary *source, *target;
-    tg_encoder_decoder_config config;
-} tg_translator; /* lives as long as the context */
-
-/* A new model over two frozen vocabularies, whose sizes it takes. They may be one and the
- * same, and are so again when it is read back. */
-TG_API tg_status tg_translator_new(tg_context *cx, tg_vocabulary *source, tg_vocabulary *target,
-                                   const tg_encoder_decoder_config *config, tg_translator *tr) TG_MUST_CHECK;
-/* Its configuration and vocabularies ("model/...", "vocabulary/..."), and back: the parameters are
- * then made, but not loaded. */
-TG_API tg_status tg_translator_put(const tg_translator *tr, tg_archive *a);
-TG_API tg_status tg_translator_get(tg_context *cx, const tg_archive *a, tg_translator *tr) TG_MUST_CHECK;
-/* From a checkpoint, ready to translate. */
-TG_API tg_status tg_translator_open(tg_context *cx, const char *path, tg_translator *tr) TG_MUST_CHECK;
-
-/* One of the best translations of a sentence. */
-typedef struct tg_translation {
-    char *text;                    /* NULL: there is none of this rank */
-    double score, log_probability; /* see decoding.h */
-    bool cut;                      /* at the longest length */
-    int S, T;                /* tokens of the source, and of the translation, with </s> (if it is not cut) */
-    char **source, **target; /* (S), (T): their texts */
-    tg_real *
-        attention; /* (T,S): where the decoder looked for each token. NULL: the model has no attention, nobody
-                         * asked (no_attention), or that would be more than a GiB */
-} tg_translation;
-TG_API void tg_translation_free(tg_translation *x); /* what is in it; then all is zero */
-
-/* n sentences (0-terminated UTF-8) -> best[i * nbest + k], the k-th best translation of sentence i, nbest as in config
- * (NULL: all defaults, which is greedy). ASCII white space around a sentence is cut, as in training; an empty sentence
- * gives one empty translation. On failure all are zero. */
-TG_API tg_status tg_translator_search(tg_translator *tr, int n, const char *const sentence[],
-                                      const tg_decoding_config *config, tg_translation best[]) TG_MUST_CHECK;
-
-/* Greedily, and the texts alone: translation[i], each to be freed with free(). max_length as in tg_decoding_config. */
-TG_API tg_status tg_translator_translate(tg_translator *tr, int n, const char *const sentence[],
-                                         int max_length, char *translation[]) TG_MUST_CHECK;
-
-/* Mean cross entropy, teacher-forced, in nats a target token, over all pairs. */
-TG_API tg_status tg_translator_loss(tg_translator *tr, tg_batches *data, double *loss) TG_MUST_CHECK;
-/* The same, free-running: the decoder reads its own most probable words in place of the true ones (as
- * tg_encoder_decoder_sample() with probability 1), and is asked for the true one at each place. */
-TG_API tg_status tg_translator_loss_free_running(tg_translator *tr, tg_batches *data,
-                                                 double *loss) TG_MUST_CHECK;
 
 #ifdef __cplusplus
 }

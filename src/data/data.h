@@ -2,7 +2,8 @@
 #ifndef DATA_DATA_H
 #define DATA_DATA_H
 
-#include <tidegate/data.h>
+#include <tidegate/batches.h>
+#include <tidegate/text.h>
 
 #include "core/context.h"
 #include "core/utf8.h"

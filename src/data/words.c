@@ -1,4 +1,4 @@
-/* data/words.c -- text to words and punctuation; the rules are in tidegate/data.h.
+/* data/words.c -- text to words and punctuation; the rules are in tidegate/tokenizer.h.
  *
  * Atoms are what is never cut: a character with its marks (an extended grapheme cluster, UAX 29), or one of
  * Moses' entities. Chunks are what white space separates. */

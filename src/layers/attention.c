@@ -1,4 +1,4 @@
-/* layers/attention.c -- attention over a memory; equations in layers.h, one look in kernels/attention.h. */
+/* layers/attention.c -- attention over a memory; equations in tidegate/attention.h, one look in kernels/attention.h. */
 #include "layers/attention.h"
 
 #include <limits.h>

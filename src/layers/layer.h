@@ -2,7 +2,8 @@
 #ifndef LAYERS_LAYER_H
 #define LAYERS_LAYER_H
 
-#include <tidegate/layers.h>
+#include <tidegate/attention_rnn.h>
+#include <tidegate/linear.h>
 
 #include "kernels/argmax.h"
 #include "kernels/panels.h"

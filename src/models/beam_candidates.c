@@ -2,7 +2,7 @@
  * error of some 1e-7 a token. Rows are independent of each other, so any number of threads gives the same bits. */
 #include <math.h>
 
-#include <tidegate/data.h>
+#include <tidegate/vocabulary.h>
 
 #include "core/team.h"
 #include "kernels/softmax.h"

@@ -2,7 +2,7 @@
 #include <limits.h>
 #include <math.h>
 
-#include <tidegate/data.h>
+#include <tidegate/vocabulary.h>
 
 #include "models/beam.h"
 

@@ -2,7 +2,10 @@
 #ifndef MODELS_ENCODER_DECODER_H
 #define MODELS_ENCODER_DECODER_H
 
-#include <tidegate/encoder_decoder.h>
+#include <tidegate/attention_rnn.h>
+#include <tidegate/linear.h>
+#include <tidegate/losses.h>
+#include <tidegate/translator.h>
 
 #include "core/check.h"
 

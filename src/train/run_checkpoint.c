@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include <tidegate/blas.h>
-#include <tidegate/data.h>
+#include <tidegate/text.h>
 
 #include "checkpoint/layout.h"
 #include "hdf5/calls.h"

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <tidegate/data.h>
+#include <tidegate/text.h>
 
 #include "train/driver.h"
 

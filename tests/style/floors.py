@@ -25,9 +25,11 @@ FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms.split()}
 PUBLIC = {
     "core": "core", "tensor": "core",  # the struct alone: a context has a harmless tensor to hand back
     "blas": "machine", "measure": "machine", "tape": "tensor", "archive": "tensor",
-    "ops": "ops", "losses": "losses", "params": "params", "layers": "layers", "optimizer": "optim",
-    "data": "data", "metrics": "metrics", "checkpoint": "checkpoint",
-    "decoding": "models", "encoder_decoder": "models", "train": "train",
+    "ops": "ops", "losses": "losses", "params": "params", "optimizer": "optim",
+    "embedding": "layers", "linear": "layers", "rnn": "layers", "attention": "layers", "attention_rnn": "layers",
+    "tokenizer": "data", "vocabulary": "data", "pairs": "data", "text": "data", "batches": "data",
+    "metrics": "metrics", "checkpoint": "checkpoint",
+    "decoding": "models", "encoder_decoder": "models", "translator": "models", "train": "train",
 }
 # dependency's header -> the only rooms that may include it
 ONLY_IN = {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include <tidegate/data.h>
+#include <tidegate/text.h>
 
 #include "svg.h"
 #include "unicode.h"

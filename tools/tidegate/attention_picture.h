@@ -16,7 +16,7 @@ picture_size attention_picture_draw(FILE *f, const attention_sentence *s);
 picture_size attention_picture_head(FILE *f);
 
 /* A token for a reader: in at most `columns` columns, and made printable. White space is shown as in word processors, and
- * the marks of places without a space (data.h: U+FFED, U+FFEE), which many fonts lack, as small squares and circles that
+ * the marks of places without a space (tokenizer.h: U+FFED, U+FFEE), which many fonts lack, as small squares and circles that
  * all have. */
 enum { ATTENTION_LABEL = 96 };
 void attention_label(const char *token, int columns, char label[ATTENTION_LABEL]);

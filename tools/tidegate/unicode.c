@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include <tidegate/data.h>
+#include <tidegate/text.h>
 
 int unicode_next(const char *text, uint32_t *code)
 {
