@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tidegate/checkpoint.h>
 
 #include "checkpoint/layout.h"
 #include "data/data.h"

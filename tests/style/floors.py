@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""floors.py ROOT: includes point down only.
+"""floors.py ROOT NM LIBRARY...: includes and symbols point down only.
 
 Each folder of src/ is a room on a floor. A file includes its own room, and rooms on lower floors;
 public headers count as the room that keeps their promises. Dependencies have one room each. What
-lies in tools/ uses public headers only. The check is first tried on a planted fault of each kind.
+lies in tools/ uses public headers only. In the static libraries (.a; others are passed over), each
+symbol that an object file uses is defined in its own room or on a lower floor. Each check is first
+tried on planted faults.
 """
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -88,6 +91,48 @@ def check(root):
     return wrong
 
 
+# a line of nm -A: the object file is named after its source, src_ROOM_FILE.c.o
+SYMBOL = re.compile(r".*[:/_]src_([a-z0-9]+)_(\S+)\.c\.o:[0-9a-f ]*\s([A-Za-z])\s(\S+)$")
+
+
+def read_symbols(nm_output):
+    """[(room, file, kind, name)]"""
+    return [found.groups() for found in map(SYMBOL.match, nm_output.splitlines()) if found]
+
+
+def check_symbols(symbols):
+    room_of = {name: room for room, _, kind, name in symbols if kind not in "Uvw"}
+    wrong = {f"{room} on no floor" for room, *_ in symbols if room not in FLOOR}
+    for room, file, kind, name in symbols:
+        other = room_of.get(name, room)
+        if kind in "Uvw" and other != room and {room, other} <= FLOOR.keys() and FLOOR[other] >= FLOOR[room]:
+            wrong.add(f"{room}/{file}.c (floor {FLOOR[room]}) uses {name} of {other} (floor {FLOOR[other]})")
+    return sorted(wrong)
+
+
+def check_library(root, nm, library):
+    done = subprocess.run([nm, "-A", "--extern-only", library], text=True, capture_output=True, check=True)
+    symbols = read_symbols(done.stdout)
+    missing = {file.relative_to(root / "src").parts[0] for file in (root / "src").rglob("*.c")} - {s[0] for s in symbols}
+    return [f"{library}: {what}" for what in check_symbols(symbols) + [f"no symbol of {room}" for room in sorted(missing)]]
+
+
+def finds_wrong_symbols():
+    at = "libtidegate.a:build/libtidegate-all.a.p/"
+    found = check_symbols(read_symbols(f"""
+{at}src_models_translator.c.o:0000000000000010 T tg_translator_open
+{at}src_checkpoint_restore.c.o:00000000000000a0 T tg_checkpoint_restore
+{at}src_checkpoint_restore.c.o:                 U tg_translator_open
+{at}src_models_translator.c.o:                 U tg_checkpoint_restore
+{at}src_models_beam.c.o:                 U tg_translator_open
+{at}src_losses_targets.c.o:                 U tg__ops_op
+libtidegate.a:src_ops_simd_op.c.o:0000000000000000 R tg__ops_op
+libtidegate.a:src_attic_box.c.o:                 U malloc
+"""))
+    return found == ["attic on no floor", "checkpoint/restore.c (floor 4) uses tg_translator_open of models (floor 5)",
+                     "losses/targets.c (floor 2) uses tg__ops_op of ops (floor 2)"]
+
+
 def finds_planted_faults():
     faults = {
         "src/kernels/a.c": '#include "layers/rnn.h"', "src/tensor/b.c": '#include "kernels/blas.h"',
@@ -106,8 +151,10 @@ def finds_planted_faults():
 
 
 if __name__ == "__main__":
-    if not finds_planted_faults():
+    if not finds_planted_faults() or not finds_wrong_symbols():
         sys.exit("floors.py does not find faults that were planted")
-    wrong = check(pathlib.Path(sys.argv[1]))
-    print("\n".join(wrong) or "includes point down only")
+    root, nm = pathlib.Path(sys.argv[1]), sys.argv[2]
+    libraries = [library for library in sys.argv[3:] if library.endswith(".a")]
+    wrong = check(root) + [what for library in libraries for what in check_library(root, nm, library)]
+    print("\n".join(wrong) or f"includes, and symbols in {len(libraries)} libraries, point down only")
     sys.exit(bool(wrong))
