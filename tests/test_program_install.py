@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What is installed, used as README.md says: the program, programs built with pkg-config in C and C++, a subproject.
+"""What is installed, used as README.md and docs/installing.md say: the program, programs built with pkg-config in C and C++, a subproject.
 
 In the environment: BUILD (the build folder, with everything built), CC and CXX (commands; CXX may be empty)."""
 import contextlib
@@ -18,6 +18,7 @@ BUILD = pathlib.Path(os.environ["BUILD"])
 CC, CXX = (shlex.split(os.environ[name]) for name in ["CC", "CXX"])
 STRICT = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+INSTALLING = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
 EXAMPLE = re.search("```c\n(.*?)```", README, re.S).group(1)
 SHARED = tempfile.TemporaryDirectory(prefix="tidegate-")
 
@@ -66,9 +67,9 @@ def pkg_config(*words, **more):
     return run("pkg-config", *words, **{"PKG_CONFIG_PATH": folder, **more}).split()
 
 
-def readme_line(pattern, folder):
-    """The line of README.md that has the pattern, run in folder as it stands."""
-    line, = re.findall(rf"^    (.*{pattern}.*)$|`(cc {pattern}.*?)`", README, re.M)
+def documented_line(pattern, folder):
+    """The line of docs/installing.md that has the pattern, run in folder as it stands."""
+    line, = re.findall(rf"^    (.*{pattern}.*)$|`(cc {pattern}.*?)`", INSTALLING, re.M)
     run("sh", "-c", f"cd '{folder}' && {line[0] or line[1]}", PKG_CONFIG_PATH=next(installed().rglob("pkgconfig")))
 
 
@@ -104,19 +105,19 @@ def pkg_config_needs_and_leaks_nothing_of_other_libraries(folder):
         expect(static.index(f"-l{name}") < static.index("-lopenblas") < static.index("-lm"), *static)
 
 
-def readme_lines_build_its_example(folder):
+def documented_lines_build_the_example(folder):
     (folder / "model.c").write_text(EXAMPLE)
-    readme_line("-Wl,-rpath", folder)
+    documented_line("-Wl,-rpath", folder)
     learnt = losses(folder / "model")
     expect(len(learnt) == 4 and learnt[-1] < 0.5 * learnt[0], "it does not learn:", learnt)
     os.remove(folder / "model")
-    readme_line(r"--libs tidegate\) -lm", folder)
+    documented_line(r"--libs tidegate\) -lm", folder)
     expect(losses(folder / "model", LD_LIBRARY_PATH=pkg_config("--variable=libdir", "tidegate")[0]) == learnt, "another model")
 
 
 def readme_example_learns_nothing_with_its_targets_in_the_other_order(folder):
     (folder / "model.c").write_text(EXAMPLE.replace(", .batch_first = true", ""))
-    readme_line("-Wl,-rpath", folder)
+    documented_line("-Wl,-rpath", folder)
     learnt = losses(folder / "model")
     expect(len(learnt) == 4 and learnt[-1] > 0.8 * learnt[0], "it learns:", learnt)
 
@@ -141,7 +142,7 @@ def static_linking_needs_no_shared_library(folder):
     example = next(installed().rglob("language_model.c"))
     (folder / "model.c").write_text(example.read_text())
     try:
-        readme_line("-static", folder)
+        documented_line("-static", folder)
     except AssertionError as what:
         if "cannot find -l" in str(what):
             raise Missing("static libraries of what tidegate needs") from what
@@ -183,7 +184,7 @@ def uninstalling_leaves_nothing(folder):
 
 if __name__ == "__main__":
     harness.main([installed_program_starts, pkg_config_needs_and_leaks_nothing_of_other_libraries,
-                  readme_lines_build_its_example, readme_example_learns_nothing_with_its_targets_in_the_other_order,
+                  documented_lines_build_the_example, readme_example_learns_nothing_with_its_targets_in_the_other_order,
                   readme_example_is_strict_c_and_cpp, static_linking_needs_no_shared_library,
                   documents_examples_and_licence_are_installed, a_subproject_gives_the_dependency,
                   uninstalling_leaves_nothing])
