@@ -14,7 +14,7 @@
 #include <tidegate/tidegate.h>
 
 #include "check_main.h"
-#include "kernels/gru.h"
+#include "kernels/recurrent/plan.h"
 #include "tensor/tape.h"
 
 _Static_assert(sizeof(tg_real) == 8, "gradients are checked in double");
@@ -468,7 +468,7 @@ static void check_gradients(const grad_case *c, const struct batch_shape *s)
     tg_tensor *out[MOST_OUTPUTS];
     int outputs;
     fixture f = { .T = s->T, .B = s->B, .lengths = s->lengths };
-    tg__gru_sharing_override = 1; /* also of these small batches */
+    tg__recurrent_sharing_override = 1; /* also of these small batches */
     f.cx = tg_context_new(&(tg_context_config){ .seed = 3, .threads = 2 });
     f.ps = tg_params_new(f.cx);
     f.t = tg_tape_new(f.cx);

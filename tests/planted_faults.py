@@ -13,41 +13,42 @@ import subprocess
 import sys
 import tempfile
 
-GATES, CELL, SWEEP = "src/kernels/simd/kernels.c", "src/kernels/gru_cell.c", "src/kernels/gru.c"
-GRADIENTS = "src/kernels/gru_gradients.c"
-LOOK, ATTENDING = "src/kernels/attention.c", "src/kernels/attention_gru.c"
+CELLS = "src/kernels/recurrent/cells/"
+GRU, AFTER = CELLS + "gru.c", CELLS + "gru_reset_after.c"
+STEP, SWEEP, GRADIENTS = (f"src/kernels/recurrent/{name}.c" for name in ("step", "sweep", "gradients"))
+GATES, LOOK, ATTENDING = "src/kernels/simd/kernels.c", "src/kernels/attention.c", "src/kernels/recurrent/attending.c"
 
 # (what is broken, file, the shipped text, the text with the fault)
 FAULTS = [
-    ("dz without the derivative of the sigmoid", GATES,
-     "const vec dz = d * (load(before + j, n) - g) * z * (1 - z);", "const vec dz = d * (load(before + j, n) - g);"),
-    ("dz with the sign of h - g turned", GATES,
-     "d * (load(before + j, n) - g) * z * (1 - z)", "d * (g - load(before + j, n)) * z * (1 - z)"),
-    ("dg without the derivative of tanh", GATES,
-     "const vec dg = d * (1 - z) * (1 - g * g);", "const vec dg = d * (1 - z);"),
-    ("dg with the wrong gate", GATES, "const vec dg = d * (1 - z) * (1 - g * g);", "const vec dg = d * z * (1 - g * g);"),
-    ("dh without the part that z lets through", GATES, "store(dh_row + j, n, d * z);", "store(dh_row + j, n, d * 0);"),
-    ("dr without h(t-1)", GATES, "const vec dr = d * load(before + j, n) * r * (1 - r);", "const vec dr = d * r * (1 - r);"),
-    ("dh without the part through r * h", GATES,
-     "store(dh_row + j, n, fma_(d, r, load(dh_row + j, n)));", "store(dh_row + j, n, load(dh_row + j, n));"),
-    ("dW_hg from h instead of r * h", GATES, "store(rh_row + j, n, r * load(before + j, n));", "store(rh_row + j, n, load(before + j, n));"),
-    ("reset after: dr without q", GATES, "const vec dr = dg * hq * r * (1 - r);", "const vec dr = dg * r * (1 - r);"),
-    ("reset after: dq without r", GATES, "store(q_row + j, n, dg * r);", "store(q_row + j, n, dg);"),
-    ("dh without the products of z and r", CELL, "add_product(c, &c->zr, lots, s, &A);", ""),
-    ("reset after: dh without the product of q", CELL, "add_product(c, &c->g, lots, s, &q);", ""),
-    ("the product of z only", CELL, "to_pack(TRANSPOSED, 2 * H, H, w.W_h,", "to_pack(TRANSPOSED, H, H, w.W_h,"),
-    ("a missing bias gradient", GRADIENTS, "sum_rows(depth, c.n, dgates + c.first, 3 * H, keep, sum.b + c.first);", "if (!of_g) sum_rows(depth, c.n, dgates + c.first, 3 * H, keep, sum.b + c.first);"),
-    ("reset after: a missing recurrent bias", GRADIENTS, "sum_rows(depth, c.n, dq, H, keep, sum.b_h + c.first);", ""),
-    ("of each lot the last row does not run backward", SWEEP, "running = which == GO_ON ? ran : active,",
-     "running = (which == GO_ON ? ran : active) - (w->dh[0] && !q->full),"),
-    ("dW_h with another row's state before the first step", GRADIENTS, "w->h0 + at(row + go_on * p.apart, H)", "w->h0"),
+    ("gru: dz without the derivative of the sigmoid", GRU, "* z * (1 - z), dg = dh", ", dg = dh"),
+    ("gru: dz with the sign of h - g turned", GRU, "dh * (before(u, 0) - g) * z", "dh * (g - before(u, 0)) * z"),
+    ("gru: dg without the derivative of tanh", GRU, "dg = dh * (1 - z) * d_tanh(g)", "dg = dh * (1 - z)"),
+    ("gru: dg with the wrong gate", GRU, "dg = dh * (1 - z) * d_tanh(g)", "dg = dh * z * d_tanh(g)"),
+    ("gru: dh without the part that z lets through", GRU, "set_d_state(u, 0, dh * z);", "set_d_state(u, 0, dh * 0);"),
+    ("gru: dr without h(t-1)", GRU, "dr = drh * before(u, 0) * r * (1 - r)", "dr = drh * r * (1 - r)"),
+    ("gru: dh without the part through r * h", GRU, "fma_(drh, r, d_state(u, 0))", "d_state(u, 0)"),
+    ("gru: dW_hg from h instead of r * h", GRU, "set_kept(u, 0, r * before(u, 0));", "set_kept(u, 0, before(u, 0));"),
+    ("reset after: dz without h - g", AFTER, "dz = dh * (before(u, 0) - g) * z * (1 - z)", "dz = dh * z * (1 - z)"),
+    ("reset after: dr without q", AFTER, "dr = dg * q * r * (1 - r)", "dr = dg * r * (1 - r)"),
+    ("reset after: dq without r", AFTER, "set_kept(u, 0, dg * r);", "set_kept(u, 0, dg);"),
+    ("reset after: dh without the part that z lets through", AFTER, "set_d_state(u, 0, dh * z);", "set_d_state(u, 0, dh * 0);"),
+    ("dh without the products", STEP, "transposed_product(w, p, m, &s[i], b, A.of[i], 1, c->d[0]);", ""),
+    ("dh without the second product of a phase", STEP, "m < w->cell->phase[p].products; m++) {", "m < 1; m++) {"),
+    ("the gradient of a kept column is lost", STEP, "transposed_product(w, phase + 1, 0, &s[i], b, A.of[i], 0, s[i].dkept);",
+     "memset(s[i].dkept, 0, sizeof *s[i].dkept);"),
+    ("the gradient that arrives at y(t) is lost", STEP, "dh[j] += dy[j];", "(void)dy, (void)dh;"),
+    ("a missing bias gradient", GRADIENTS, "if (g->into_b >= 0) sum_rows", "if (g->into_b > 0) sum_rows"),
+    ("a missing recurrent bias", GRADIENTS, "if (g->into_b_h >= 0) sum_rows", "if (g->into_b_h < 0) sum_rows"),
+    ("dW_h with another row's state before the first step", GRADIENTS, "o->before + at(row + go_on * s.apart, H)", "o->before"),
     ("dW of rows that lie over each other", GRADIENTS, "f->taken += rows;", ""),
-    ("h(t-1) taken from the step itself", SWEEP, "before = w->s.reverse ? t + 1 : t - 1,", "before = t,"),
-    ("the gradient that arrives at y(t) is lost", CELL, "dh[j] += dy[j];", "(void)dy, (void)dh;"),
-    ("dW_x overwritten instead of added", GRADIENTS, "product(inputs, dgate, keep, sum.W_x + c.first, 3 * H);", "product(inputs, dgate, 0, sum.W_x + c.first, 3 * H);"),
-    ("dx overwritten instead of added", SWEEP, "w.W_x, add_dx, dx);", "w.W_x, false, dx);"),
-    ("the rows of the other part of a batch", SWEEP, "row = p.first + first * p.apart,", "row = first * p.apart,"),
-    ("a part takes the other's dh", SWEEP, "take_rows(q, part, s.H, dh, all.dh[part]);", "take_rows(q, 0, s.H, dh, all.dh[part]);"),
+    ("dW_x overwritten instead of added", GRADIENTS, "add_transposed_product(f->x, right, keep, W_x, G);", "add_transposed_product(f->x, right, 0, W_x, G);"),
+    ("attending: the weights of what was fed get nothing", GRADIENTS, "add_transposed_product(f->fed, right, keep, W_x + at(s->I, G), G);", ""),
+    ("of each row set the last row does not run backward", SWEEP, "running = set == CONTINUE ? ran : active,",
+     "running = (set == CONTINUE ? ran : active) - (w->dy && !q->full),"),
+    ("h(t-1) taken from the step itself", SWEEP, "return w->p->shape.reverse ? t + 1 : t - 1;", "return t;"),
+    ("dx overwritten instead of added", SWEEP, "add_dx, dx);", "false, dx);"),
+    ("the rows of the other shard", SWEEP, "row = part.first + first * part.apart,", "row = first * part.apart,"),
+    ("a shard takes the other's dh", SWEEP, "take_shard_rows(q->shard[s], H, d[k], w.d[s][k]);", "take_shard_rows(q->shard[0], H, d[k], w.d[s][k]);"),
     ("attention: dx without the derivative of tanh", GATES, "dx = d * load(v + j, n) * (1 - y * y);", "dx = d * load(v + j, n);"),
     ("attention: dkeys overwritten instead of added", GATES,
      "store(dkeys + j, n, load(dkeys + j, n) + dx);", "store(dkeys + j, n, dx);"),
@@ -56,8 +57,8 @@ FAULTS = [
     ("attention: the memory through its weights is lost", LOOK, "if (d.memory) simd->attention_spread", "if (0) simd->attention_spread"),
     ("attention: later coverage is lost", LOOK, "de[s] += dcoverage[s];", "de[s] += 0;"),
     ("dot: dq without the coverage", LOOK, "simd->attention_spread(1, x->D, &covered, x->w, dq, 0);", ""),
-    ("attending: dquery does not reach h(t-1)", ATTENDING, "tg__matrix_product(&m->W_q, rows, dquery, D, 1, dh, H);", ""),
-    ("attending: the context that was fed gets nothing", ATTENDING, "tg__matrix_product(&m->W_f, rows, gates, 3 * H, 1, dc, M);", ""),
+    ("attending: dquery does not reach h(t-1)", ATTENDING, "tg__matrix_product(&m->W_q, h->rows, dquery, D, 1, h->dh, H);", ""),
+    ("attending: the context that was fed gets nothing", ATTENDING, "tg__matrix_product(&m->W_f, h->rows, h->gates, G, 1, b->dcontext + at(h->first, M), M);", ""),
     ("attending: what the next step was fed gets nothing", ATTENDING, "(du[j] + (fed ? fed[j] : 0))", "du[j]"),
     ("attending: u without the derivative of tanh", ATTENDING, "* (1 - u[j] * u[j]);", ";"),
 ]
@@ -106,8 +107,8 @@ def main():
             changed = os.path.join(folder, f"fault{number}.c")
             with open(changed, "w", encoding="utf-8") as file:
                 file.write(shipped.sub(lambda match: wrong, source))
-            simd = ["-DSIMD=baseline", "-DSIMD_BASELINE"] if name == GATES else []
-            case = "attention" if name in (LOOK, ATTENDING) or what.startswith("attention") else "rnn"
+            simd = ["-DSIMD=baseline", "-DSIMD_BASELINE"] if name == GATES or name.startswith(CELLS) else []
+            case = "attention" if name in (LOOK, ATTENDING) or what.startswith(("attention", "attending")) else "rnn"
             caught = not passes([compiled(changed, "fault.o", "-DTG_SIMD_VARIANTS=1", *simd)], case)
             missed += not caught
             print(f"{'caught' if caught else 'MISSED'}: {what}")

@@ -5,7 +5,7 @@
 
 #include "core/context.h"
 #include "core/team.h"
-#include "kernels/gru.h"
+#include "kernels/recurrent/plan.h"
 #include "layers/layer.h"
 #include "rnn_fixture.h"
 
@@ -177,7 +177,7 @@ START_TEST(gradients_of_a_batch_are_sums_of_those_of_its_rows)
     static const int sizes[][2] = { { 5, 16 }, { 4, 19 }, { 33, 17 } };
     int lengths[19];
     const double bound = sizeof(tg_real) == 8 ? 1e-12 : 2e-5;
-    tg__gru_sharing_override = 1;
+    tg__recurrent_sharing_override = 1;
     fill(numbers, NUMBERS);
     for (int k = 0; k < 6 * CONFIGS; k++) {
         const tg_rnn_config *c = &configs[k / 6];
@@ -281,9 +281,9 @@ START_TEST(wrong_arguments_fail_with_their_numbers)
     tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, shape, x), (const int[]){ 1, 1, -1 }, NULL, NULL);
     assert_fails(&f, TG_ERR_ARGUMENT, "row 2 is -1");
     tg_rnn_run(f.rnn, f.t, tg_input(f.t, 3, shape, x), NULL, &wrong, NULL);
-    assert_fails(&f, TG_ERR_SHAPE, "the state is [1,4,10], it takes [1,3,10]");
+    assert_fails(&f, TG_ERR_SHAPE, "the state h is [1,4,10], it takes [1,3,10]");
     tg_rnn_run(two_ways, f.t, tg_input(f.t, 3, shape, x), NULL, &right, NULL);
-    assert_fails(&f, TG_ERR_SHAPE, "the state is [1,3,10], it takes [2,3,10]");
+    assert_fails(&f, TG_ERR_SHAPE, "the state h is [1,3,10], it takes [2,3,10]");
     tg_rnn_step(two_ways, f.t, tg_input(f.t, 2, (int[]){ 3, I }, x), NULL, NULL);
     assert_fails(&f, TG_ERR_ARGUMENT, "two directions");
     tg_rnn_new(f.ps, "late", I, H, NULL);
@@ -395,35 +395,6 @@ START_TEST(steady_training_step_allocates_nothing)
 }
 END_TEST
 
-/* Padding, few words and many, all lengths, one part and two. */
-START_TEST(words_give_what_their_embeddings_give)
-{
-    enum { MOST_T = 33, MOST_B = 17, V = 40 };
-    static const int sizes[][3] = { { 1, 1, 3 }, { 6, 4, 3 }, { MOST_T, MOST_B, 40 } };
-    static int ids[MOST_T * MOST_B], lengths[MOST_B];
-    tg__gru_sharing_override = 1;
-    for (int k = 0; k < 6 * CONFIGS; k++) {
-        const int T = sizes[k % 3][0], B = sizes[k % 3][1], words = sizes[k % 3][2];
-        const bool ragged = k / 3 % 2;
-        for (int i = 0; i < T * B; i++) ids[i] = i * 7 % (words + 1) - 1;
-        for (int b = 0; b < B; b++) lengths[b] = (b * 7 + 3) % (T + 1);
-        fixture f = fixture_new(&configs[k / 6]);
-        tg_embedding *table = tg_embedding_new(f.ps, "table", V, I);
-        tg_tape_begin(f.t, TG_EVAL);
-        tg_state h, expected_h;
-        const int *given = ragged ? lengths : NULL;
-        const tg_tensor *y = tg__rnn_run_words(f.rnn, f.t, table, ids, T, B, given, &h),
-                        *expected = tg_rnn_run(f.rnn, f.t, tg_embedding_run(table, f.t, ids, T, B), given,
-                                               NULL, &expected_h);
-        ck_assert_msg(tg_context_ok(f.cx), "%s", tg_context_message(f.cx));
-        ck_assert_uint_eq(tg__size(y), tg__size(expected));
-        assert_near(y->data, expected->data, tg__size(expected), "y");
-        assert_near(h.h->data, expected_h.h->data, tg__size(expected_h.h), "the state");
-        tg_context_free(f.cx);
-    }
-}
-END_TEST
-
 /* Values and gradients; ids (T,B), and the same (B,T). */
 START_TEST(batch_first_ids_give_what_the_transposed_ones_give)
 {
@@ -464,26 +435,6 @@ START_TEST(batch_first_ids_give_what_the_transposed_ones_give)
     tg_embedding_run_batch_first(table, t, NULL, 2, 2);
     ck_assert_str_eq(tg_context_message(cx), "tg_embedding_run_batch_first: 'table': ids is NULL");
     tg_context_free(cx);
-}
-END_TEST
-
-START_TEST(wrong_words_fail_with_their_numbers)
-{
-    fixture f = fixture_new(&configs[0]);
-    tg_embedding *table = tg_embedding_new(f.ps, "table", 4, I);
-    tg_state h;
-    tg_tape_begin(f.t, TG_EVAL);
-    tg__rnn_run_words(f.rnn, f.t, table, (const int[]){ 0, 1, 4, 2 }, 2, 2, NULL, &h);
-    ck_assert_str_eq(tg_context_message(f.cx),
-                     "tg_embedding_run: 'table': id 4 at step 1 of row 0, the table has 4 rows");
-    ck_assert_ptr_nonnull(h.h);
-    tg_context_free(f.cx);
-    f = fixture_new(&configs[0]);
-    table = tg_embedding_new(f.ps, "table", 4, I);
-    tg_tape_begin(f.t, TG_EVAL);
-    tg__rnn_run_words(f.rnn, f.t, table, (const int[]){ 0, 1, 3, 2 }, 2, 2, (const int[]){ 1, 3 }, &h);
-    ck_assert_str_eq(tg_context_message(f.cx), "tg_rnn_run: 'rnn': the length of row 1 is 3, outside 0..2");
-    tg_context_free(f.cx);
 }
 END_TEST
 
@@ -539,10 +490,7 @@ END_TEST
 TG_TEST_MAIN("layers/rnn", steps_equal_sequences, two_halves_with_carried_state_equal_the_whole,
              padded_batches_equal_unpadded_singles, gradients_of_a_batch_are_sums_of_those_of_its_rows,
              length_zero_gives_the_state_that_went_in,
-             reverse_direction_is_the_forward_one_on_the_reversed_row,
-
-             words_give_what_their_embeddings_give, batch_first_ids_give_what_the_transposed_ones_give,
-             wrong_words_fail_with_their_numbers, layers_that_refuse_say_their_names,
+             reverse_direction_is_the_forward_one_on_the_reversed_row, batch_first_ids_give_what_the_transposed_ones_give, layers_that_refuse_say_their_names,
              wrong_arguments_fail_with_their_numbers, layer_born_in_error_keeps_failing_with_a_sentence,
              shared_parameters_serve_another_context_and_cannot_be_trained,
              steady_training_step_allocates_nothing)

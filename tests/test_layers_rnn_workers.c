@@ -6,7 +6,7 @@
 
 #include "check_main.h"
 #include "core/random.h"
-#include "kernels/gru.h"
+#include "kernels/recurrent/plan.h"
 #include "workers.h"
 
 static void fill(tg_real *x, size_t n)
@@ -159,7 +159,7 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes)
     const uint64_t key = tg__random_key(5, "sizes");
     for (uint64_t k = 0; k < 50; k++) {
         int n[4];
-        tg__gru_sharing_override = k % 4 ? 1 : 0; /* small ones, too */
+        tg__recurrent_sharing_override = k % 4 ? 1 : 0; /* small ones, too */
         for (uint64_t i = 0; i < 4; i++) {        /* small ones as likely as large ones */
             static const int most[4] = { 20, 80, 150, 150 };
             n[i] = (int)pow((double)most[i], tg__random_uniform(key, k, i));
@@ -181,7 +181,7 @@ START_TEST(a_batch_with_little_to_do_is_not_shared_out)
     static tg_real x[T * B * N];
     fill(x, T * B * N);
     tg_context *cx = context_of_workers(2, 1);
-    tg__gru_sharing_override = 0;
+    tg__recurrent_sharing_override = 0;
     tg_params *ps = tg_params_new(cx);
     tg_rnn *rnn = tg_rnn_new(ps, "rnn", N, N, NULL);
     tg_tape *t = tg_tape_new(cx);

@@ -8,13 +8,13 @@
 
 #include "core/team.h"
 
-extern double tg__gru_sharing_override; /* kernels/gru.h */
+extern double tg__recurrent_sharing_override; /* kernels/recurrent/plan.h */
 
 /* Small jobs are shared out, too, from now on. */
 static inline tg_context *context_of_workers(int workers, uint64_t seed)
 {
     tg__team_cores_override = workers;
-    tg__gru_sharing_override = 1;
+    tg__recurrent_sharing_override = 1;
     tg_context *cx = tg_context_new(&(tg_context_config){ .seed = seed, .threads = workers });
     tg__team_cores_override = 0;
     return cx;

@@ -12,12 +12,12 @@ extern "C" {
 /* Additive attention attends before the step, with the state before (Bahdanau et al. 2015):
  *
  *     a(t), c(t) = attention( h(t-1) )
- *     h(t)       = GRU( [ x(t) ; c(t) ], h(t-1) )
+ *     h(t)       = cell( [ x(t) ; c(t) ], h(t-1) )
  *
  * Dot and general attention attend after it (Luong et al. 2015, eq. 5), and, with input feeding, tell the next
  * step what they saw (section 3.3):
  *
- *     h(t)       = GRU( [ x(t) ; u(t-1) ], h(t-1) )         without input feeding: GRU( x(t), h(t-1) )
+ *     h(t)       = cell( [ x(t) ; u(t-1) ], h(t-1) )        without input feeding: cell( x(t), h(t-1) )
  *     a(t), c(t) = attention( h(t) )
  *     u(t)       = tanh( [ h(t) ; c(t) ] W_u + b_u )
  */
@@ -28,7 +28,7 @@ typedef struct tg_attention_rnn_config {
     bool input_feeding; /* dot and general only: additive feeds its context anyway */
 } tg_attention_rnn_config;
 
-/* Parameters as a recurrent layer of one direction, "<layer>/forward/W_xz", ..., whose rows of W_x. are those
+/* Parameters as a recurrent layer of one direction, "<layer>/forward/W_x<gate>", ..., whose rows of W_x. are those
  * of x and then of what is fed; "<layer>/attention/..."; "<layer>/W_u" (H+M,R) and "<layer>/b_u" (R). */
 typedef struct tg_attention_rnn tg_attention_rnn;
 TG_API tg_attention_rnn *tg_attention_rnn_new(tg_params *ps, const char *name, int I, int H, int M,
@@ -38,7 +38,7 @@ TG_API tg_memory tg_attention_rnn_memory(tg_attention_rnn *l, tg_tape *t, tg_ten
 
 /* What is carried from step to step; a member that is NULL is zeros. */
 typedef struct tg_attention_state {
-    tg_tensor *h;           /* (B,H) */
+    tg_tensor *h, *c;       /* (B,H): the cell's; c: of cells that have it */
     tg_tensor *attentional; /* (B,R): u, with input feeding; otherwise NULL */
     tg_tensor *coverage;    /* (B,S): with coverage; otherwise NULL */
 } tg_attention_state;

@@ -31,12 +31,13 @@ typedef enum tg_initializer {
     TG_INIT_UNIFORM,    /* U(-scale, scale) */
     TG_INIT_NORMAL,     /* N(0, scale^2) */
     TG_INIT_ZEROS,
-    TG_INIT_ONES
+    TG_INIT_ONES,
+    TG_INIT_CONSTANT /* scale, which may be negative */
 } tg_initializer;
 
 typedef struct tg_init {
     tg_initializer kind;
-    tg_real scale; /* gain (default 1), limit (0.1) or standard deviation (0.1); TG_ZERO: 0 */
+    tg_real scale; /* gain (default 1), limit (0.1), standard deviation (0.1), or value (0); TG_ZERO: 0 */
 } tg_init;
 
 /* A parameter of one's own, for models written without layers. (rank, dim) as for tensors.

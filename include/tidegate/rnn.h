@@ -8,23 +8,14 @@
 extern "C" {
 #endif
 
-/* TG_GRU (Cho et al. 2014, arXiv:1406.1078, eq. 5-8: the reset gate acts BEFORE the product), row
- * vectors, * element by element:
- *
- *     z(t) = sigmoid( x(t) W_xz + h(t-1) W_hz + b_z )
- *     r(t) = sigmoid( x(t) W_xr + h(t-1) W_hr + b_r )
- *     g(t) = tanh( x(t) W_xg + ( r(t) * h(t-1) ) W_hg + b_g )
- *     h(t) = z(t) * h(t-1) + ( 1 - z(t) ) * g(t)
- *
- * TG_GRU_RESET_AFTER (cuDNN, PyTorch, Keras' default): the reset gate acts AFTER the product, and
- * there is a second set of biases, added to h(t-1) W_h.:
- *
- *     g(t) = tanh( x(t) W_xg + b_g + r(t) * ( h(t-1) W_hg + b_hg ) )
- *
- * The two cannot be converted into each other. Input weights are initialized by Glorot, each gate's
- * recurrent weights orthogonal on their own, biases zero.                                      */
-typedef enum tg_cell { TG_GRU, TG_GRU_RESET_AFTER } tg_cell;
-TG_API const char *tg_cell_name(tg_cell cell); /* "gru", "gru-reset-after" */
+/* The cells. The equations of each are at the top of its file in src/kernels/recurrent/cells. Input weights are initialized
+ * by Glorot, each gate's recurrent weights orthogonal on their own, and biases as the cell says. */
+typedef enum tg_cell {
+#define TG_CELL(enumerator, file, name) enumerator,
+#include "cells.def"
+#undef TG_CELL
+} tg_cell;
+TG_API const char *tg_cell_name(tg_cell cell); /* "gru", "gru-reset-after", ...; "unknown cell" */
 
 typedef struct tg_rnn_config {
     tg_cell cell;
@@ -35,14 +26,27 @@ typedef struct tg_rnn_config {
 
 typedef struct tg_rnn tg_rnn;
 
-/* h is (layers * directions, B, H): layer 0 forward, layer 0 reverse, layer 1 forward, ... A reverse direction
- * reads a row from its last valid step to its first: its state in is the one before the last step, its state out the one
- * after the first. */
+/* The states of a layer's cells, each (layers * directions, B, H): layer 0 forward, layer 0 reverse, layer 1 forward, ... A
+ * reverse direction reads a row from its last valid step to its first: its state in is the one before the last step, its state
+ * out the one after the first. */
 typedef struct tg_state {
-    tg_tensor *h;
+    tg_tensor *h; /* the output */
+    tg_tensor *c; /* of cells that have a second state (the LSTM's cell state); otherwise NULL */
 } tg_state;
 
 TG_API tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const tg_rnn_config *config);
+
+/* What a layer is: for exporters, and for who was handed one. Its parameters are "<name>/layer<l>/forward/W_x<gate>", ... and
+ * "/reverse/", as many gates as the cell has. */
+typedef struct tg_rnn_info {
+    const char *name, *cell; /* cell: as in tg_cell_name() */
+    int input, hidden, layers, directions;
+    tg_rnn_config config; /* with the defaults filled in */
+    int gates, states;
+    const char *gate[4], *state[2]; /* letters of the gates, in their order in memory; names of the states */
+} tg_rnn_info;
+/* All is zero, and cell is "", for NULL and for a layer that could not be made. */
+TG_API tg_rnn_info tg_rnn_describe(const tg_rnn *l);
 
 /* x (T,B,I) -> (T,B,H*directions), the last layer's outputs.
  *

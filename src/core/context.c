@@ -40,7 +40,6 @@ tg_context tg__context_nil = {
     .threads = 1,
     .own = { .cx = &tg__context_nil },
     .matmul_scratch = { .cx = &tg__context_nil },
-    .packed = { .cx = &tg__context_nil },
     .nil = { .data = &tg__context_nil.nil_value, .cx = &tg__context_nil },
 };
 
@@ -81,7 +80,6 @@ tg_context *tg_context_new_for(const tg_context_config *config, size_t real_byte
     cx->nil = (tg_tensor){ .rank = 0, .data = &cx->nil_value, .cx = cx };
     tg__arena_init(&cx->own, cx);
     tg__arena_init(&cx->matmul_scratch, cx);
-    tg__arena_init(&cx->packed, cx);
 
     cx->threads = threads_of(&c);
     const char *check = getenv("TIDEGATE_CHECK_FINITE");
@@ -140,7 +138,6 @@ void tg_context_free(tg_context *cx)
     for (struct cleanup *c = cx->cleanups; c; c = c->next) c->function(c->object);
     tg__team_free(cx->team);
     tg__arena_free(&cx->matmul_scratch);
-    tg__arena_free(&cx->packed);
     tg__arena_free(&cx->own);
     tg__release(cx, cx->nil_tape);
     cx->config.release(cx->config.allocator_user, cx);

@@ -58,7 +58,6 @@ struct tg_context {
     struct team *team;    /* created at first use */
     arena own;            /* everything that lives as long as the context */
     arena matmul_scratch; /* of tg__matmul alone: its packed operands */
-    arena packed;         /* scratch of the recurrent kernels */
     struct cleanup *cleanups;
 
     struct tg_tape *tapes; /* all of them */

@@ -259,13 +259,6 @@ void tg__team_run(tg_context *cx, int pieces, void (*work)(void *, int), void *a
     tg__team_run_by(cx, cx->threads, pieces, work, argument);
 }
 
-int tg__team_limit(tg_context *cx, int workers)
-{
-    const int before = cx->threads;
-    cx->threads = workers;
-    return before;
-}
-
 typedef struct range_job {
     void (*work)(void *, size_t, size_t);
     void *argument;

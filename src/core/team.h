@@ -39,10 +39,6 @@ void tg__team_phases(tg_context *cx, int phases, int pieces,
 void tg__team_phases_by(tg_context *cx, int threads, int phases, int pieces,
                         void (*work)(void *argument, int phase, int piece), void *argument);
 
-/* At most so many workers, the caller one of them, for the jobs that follow; returns how many it was
- * before. */
-int tg__team_limit(tg_context *cx, int workers);
-
 void tg__team_free(team *t);
 
 /* For tests: how many different workers have done a piece so far. */

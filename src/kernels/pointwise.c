@@ -22,6 +22,23 @@ CLONED static void add_elements(void *argument, size_t first, size_t end)
     for (size_t i = first; i < end; i++) y[i] += x[i];
 }
 
+typedef struct multiplication {
+    const tg_real *x, *y;
+    tg_real *z;
+} multiplication;
+
+CLONED static void multiply_range(void *argument, size_t first, size_t end)
+{
+    const multiplication *m = argument;
+    for (size_t i = first; i < end; i++) m->z[i] = m->x[i] * m->y[i];
+}
+
+void tg__multiply(tg_context *cx, size_t n, const tg_real *x, const tg_real *y, tg_real *z)
+{
+    enum { PIECE = 1 << 14 };
+    tg__team_ranges(cx, n, PIECE, multiply_range, &(multiplication){ x, y, z });
+}
+
 void tg__add_by(tg_context *cx, int threads, size_t n, const tg_real *x, tg_real *y)
 {
     enum { PIECE = 1 << 14 };

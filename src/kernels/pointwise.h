@@ -11,6 +11,9 @@
 void tg__sigmoid(size_t n, const tg_real *x, tg_real *y);
 void tg__tanh(size_t n, const tg_real *x, tg_real *y);
 
+/* z[i] = x[i] * y[i], by the team; z may be x or y. */
+void tg__multiply(tg_context *cx, size_t n, const tg_real *x, const tg_real *y, tg_real *z);
+
 /* y[i] += x[i], by the team. */
 void tg__add(tg_context *cx, size_t n, const tg_real *x, tg_real *y);
 /* The same on at most `threads` workers, of which the caller is one. */

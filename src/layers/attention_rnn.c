@@ -1,6 +1,6 @@
 /* layers/attention_rnn.c -- the recurrent layer that attends; equations in layers.h.
  *
- * A whole run is one op, in packed order (kernels/sequence.h) like layers/rnn.c. */
+ * A whole run is one op, in packed order (kernels/recurrent/sequence.h) like layers/rnn.c. */
 #include "layers/attention_rnn.h"
 
 #include <limits.h>
@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "core/check.h"
-#include "kernels/gru_gradients.h"
 #include "kernels/matmul.h"
-#include "layers/gates.h"
 
 static tg_attention_rnn nil_attention_rnn;
 
@@ -25,7 +23,7 @@ static bool config_holds(tg_context *cx, const char *name, int I, int H, int M,
     const int most = INT_MAX / 2; /* of each of two parts */
     const bool after = c->attention.kind != TG_ATTENTION_ADDITIVE;
     if (cx->status) return false;
-    if (c->cell != TG_GRU && c->cell != TG_GRU_RESET_AFTER)
+    if (!tg__cell_exists((int)c->cell))
         tg_context_fail(cx, TG_ERR_ARGUMENT, "%s: '%s': there is no cell %d", who, name, (int)c->cell);
     else if (I < 1 || I > most || H < 1 || H > INT_MAX / 8 || M > most || c->attentional < 0 ||
              c->attentional > most)
@@ -43,7 +41,7 @@ static bool config_holds(tg_context *cx, const char *name, int I, int H, int M,
 
 static void declare_all(tg_attention_rnn *l)
 {
-    const attention_gru_shape s = l->s;
+    const attending_shape s = l->s;
     char path[256];
     const int n = snprintf(path, sizeof path, "%s/forward", l->name);
     if (n >= (int)sizeof path) {
@@ -51,10 +49,7 @@ static void declare_all(tg_attention_rnn *l)
                         l->name);
         return;
     }
-    l->W_x = tg__declare_gates(l->ps, path, GATES_INPUT, s.I + tg__attention_gru_fed(s), s.H);
-    l->W_h = tg__declare_gates(l->ps, path, GATES_RECURRENT, s.H, s.H);
-    l->b = tg__declare_gates(l->ps, path, GATES_BIAS, 0, s.H);
-    if (s.reset_after) l->b_h = tg__declare_gates(l->ps, path, GATES_RECURRENT_BIAS, 0, s.H);
+    l->cell = tg__declare_recurrent(l->ps, path, s.cell, s.I + tg__attending_fed(s), s.H);
     if (s.R) {
         const param_view_spec W_u = { "W_u", 0, s.R, { TG_INIT_GLOROT, 0 } },
                               b_u = { "b_u", 0, s.R, { TG_INIT_ZEROS, 0 } };
@@ -87,28 +82,18 @@ tg_attention_rnn *tg_attention_rnn_new(tg_params *ps, const char *name, int I, i
                                           : c.attentional ? c.attentional
                                                           : H,
                                      .feeds = c.input_feeding,
-                                     .reset_after = c.cell == TG_GRU_RESET_AFTER } };
+                                     .cell = tg__cell(c.cell) } };
     declare_all(&made);
     if (!tg__params_complete(ps, before)) return &nil_attention_rnn;
     *l = made;
     return l;
 }
 
-attention_gru_weights tg__attention_rnn_weights(const tg_attention_rnn *l)
+attending_weights tg__attention_rnn_weights(const tg_attention_rnn *l)
 {
-    return (attention_gru_weights){ { l->W_x->data, l->W_h->data, l->b->data, l->b_h ? l->b_h->data : NULL },
-                                    l->attention->W_q ? l->attention->W_q->data : NULL,
-                                    l->W_u ? l->W_u->data : NULL,
-                                    l->b_u ? l->b_u->data : NULL };
-}
-
-static attention_gru_gradients gradients_of(const tg_attention_rnn *l)
-{
-    return (
-        attention_gru_gradients){ { l->W_x->grad, l->W_h->grad, l->b->grad, l->b_h ? l->b_h->grad : NULL },
-                                  l->attention->W_q ? l->attention->W_q->grad : NULL,
-                                  l->W_u ? l->W_u->grad : NULL,
-                                  l->b_u ? l->b_u->grad : NULL };
+    return (attending_weights){ tg__recurrent_weights(&l->cell),
+                                l->attention->W_q ? l->attention->W_q->data : NULL,
+                                l->W_u ? l->W_u->data : NULL, l->b_u ? l->b_u->data : NULL };
 }
 
 tg_memory tg_attention_rnn_memory(tg_attention_rnn *l, tg_tape *t, tg_tensor *rows, const int lengths[])
@@ -129,11 +114,16 @@ typedef struct attention_rnn_record {
     const tg_attention_rnn *l;
     sequence s;
     tg_memory memory;
-    attention_gru_run run;
+    recurrent_plan *plan;
+    attending_run run;
     plain_and_packed x, y, c, u, a;
     tg_attention_state in, out;
-    tg_real *h0, *u0; /* (B,H), (B,R): states before, rows in packed order; u0 with feeding */
+    tg_real *before[CELL_STATES], *after[CELL_STATES]; /* (B,H), rows in packed order */
+    tg_real *u0;                                       /* (B,R): u before, likewise; with feeding */
 } attention_rnn_record;
+
+/* The cell's states, of an attention state. */
+static tg_tensor *cell_state(tg_attention_state s, int k) { return k ? s.c : s.h; }
 
 static plain_and_packed output_of(tg_tape *t, const sequence *s, tg_tensor *y)
 {
@@ -171,51 +161,66 @@ static tg_real *copy_of(tg_tape *t, const tg_real *x, size_t n)
 /* All memory of a run but for its outputs, on the tape. False: the context is in error. */
 static bool record_take(tg_tape *t, attention_rnn_record *r, tg_attended made)
 {
-    const attention_gru_shape s = r->l->s;
+    const attending_shape s = r->l->s;
     const int N = r->s.tokens, B = r->s.B, S = r->memory.rows->dim[0], D = r->l->attention->D;
     const bool coverage = r->l->attention->w;
-    attention_gru_run *run = &r->run;
+    attending_run *run = &r->run;
     r->x.packed = r->s.full ? r->x.plain->data : tg__tape_take(t, times(N, s.I) * sizeof(tg_real));
     r->y = output_of(t, &r->s, made.output);
     r->c = output_of(t, &r->s, made.context);
     r->a = output_of(t, &r->s, made.weights);
     r->u = output_of(t, &r->s, made.attentional);
-    run->sequence = &r->s;
+    r->plan = tg__recurrent_plan(t->cx, &t->memory,
+                                 (recurrent_shape){ .cell = s.cell,
+                                                    .sequence = &r->s,
+                                                    .I = s.I,
+                                                    .F = tg__attending_fed(s),
+                                                    .H = s.H,
+                                                    .hooked = true,
+                                                    .y_stride = s.H },
+                                 (recurrent_masks){ NULL });
+    for (int k = 0; k < s.cell->states; k++) {
+        r->before[k] = take_state(t, &r->s, s.H, cell_state(r->in, k));
+        r->after[k] = tg__tape_take(t, times(B, s.H) * sizeof(tg_real));
+    }
     run->sentence = r->s.order;
-    run->h = take_state(t, &r->s, s.H, r->in.h);
     run->u = s.feeds ? take_state(t, &r->s, s.R, r->in.attentional) : NULL;
     run->coverage = coverage ? take_state(t, &r->s, S, r->in.coverage) : NULL;
-    run->saved.gates = tg__tape_take(t, times(N, 3 * s.H) * sizeof(tg_real));
-    run->saved.q = s.reset_after ? tg__tape_take(t, times(N, s.H) * sizeof(tg_real)) : NULL;
-    run->saved.rh = s.reset_after ? NULL : tg__tape_take(t, times(N, s.H) * sizeof(tg_real));
     run->y = r->y.packed, run->c = r->c.packed, run->a = r->a.packed, run->attentional = r->u.packed;
     run->query = s.R ? NULL : tg__tape_take(t, times(N, D) * sizeof(tg_real));
     run->coverage_before = coverage ? tg__tape_take(t, times(N, S) * sizeof(tg_real)) : NULL;
     if (t->cx->status) return false;
-    r->h0 = copy_of(t, run->h, times(B, s.H));
     r->u0 = s.feeds ? copy_of(t, run->u, times(B, s.R)) : NULL;
     return !t->cx->status;
 }
 
-static tg_real *packing_room(tg_tape *t, const attention_rnn_record *r)
+/* The weights beside the cell's, packed into the tape's arena if there is more than one step of one row. */
+static bool take_matrices(tg_tape *t, const attention_rnn_record *r, transposed direction,
+                          attending_matrices *m)
 {
-    if (!tg__sweep_packs(&r->s)) return NULL;
-    return tg__tape_take(t, tg__attention_gru_room(r->l->s, r->l->attention->D) * sizeof(tg_real));
+    const tg_attention_rnn *l = r->l;
+    const int D = l->attention->D;
+    tg_real *room = NULL;
+    if (r->s.steps > 1 || r->s.B > 1) room = tg__tape_take(t, tg__attending_room(l->s, D) * sizeof *room);
+    if (t->cx->status) return false;
+    *m = tg__attending_matrices(t->cx, direction, l->s, D, tg__attention_rnn_weights(l), room);
+    return true;
 }
 
 static void forward(tg_tape *t, attention_rnn_record *r)
 {
-    const attention_gru_shape s = r->l->s;
     const sequence *q = &r->s;
-    tg_real *room = packing_room(t, r);
-    if (t->cx->status) return;
-    if (!q->full) tg__sequence_pack(t->cx, q, s.I, r->x.plain->data, r->x.packed);
-    tg__matmul(t->cx, NORMAL, NORMAL, q->tokens, 3 * s.H, s.I, r->x.packed, s.I, r->l->W_x->data, 3 * s.H,
-               NULL, 0, r->run.saved.gates, 3 * s.H);
-    const attention_gru m =
-        tg__attention_gru(t->cx, NORMAL, s, r->l->attention->D, tg__attention_rnn_weights(r->l), room);
-    tg__attention_gru_forward(t->cx, &m, &r->run);
-    if (q->full) return;
+    const arena_mark mark = tg__arena_mark(&t->memory);
+    attending_matrices m;
+    if (!take_matrices(t, r, NORMAL, &m)) return;
+    if (!q->full) tg__sequence_pack(t->cx, q, r->l->s.I, r->x.plain->data, r->x.packed);
+    attending_run run = r->run;
+    run.m = &m;
+    const sweep_hooks hooks = tg__attending_forward(&run);
+    tg__recurrent_forward(t->cx, &t->memory, r->plan, tg__recurrent_weights(&r->l->cell), r->x.packed,
+                          (const tg_real *const *)r->before, r->y.packed, r->after, &hooks);
+    tg__arena_rewind(&t->memory, mark);
+    if (q->full || t->cx->status) return;
     const plain_and_packed y[] = { r->y, r->c, r->a, r->u };
     for (size_t i = 0; i < sizeof y / sizeof *y; i++)
         if (y[i].plain) tg__sequence_unpack(t->cx, q, tg__columns(y[i].plain), y[i].packed, y[i].plain->data);
@@ -228,92 +233,95 @@ static tg_real *take(tg_tape *t, int rows, int D)
     return tg__tape_take(t, times(rows, D) * sizeof(tg_real));
 }
 
-static bool backward_take(tg_tape *t, const attention_rnn_record *r, attention_gru_backward *b)
+/* The gradient that arrives at a state after, rows in packed order, which becomes that of the state before. */
+static tg_real *arriving_state(tg_tape *t, const sequence *s, int D, const tg_tensor *out)
 {
-    const attention_gru_shape s = r->l->s;
+    tg_tensor d = { .data = out ? out->grad : NULL };
+    return take_state(t, s, D, d.data ? &d : NULL);
+}
+
+static bool backward_take(tg_tape *t, const attention_rnn_record *r, attending_backward *b, tg_real *d[])
+{
+    const attending_shape s = r->l->s;
     const sequence *q = &r->s;
     const int N = q->tokens, B = q->B, S = r->memory.rows->dim[0];
-    tg_real *h_before = take(t, N, s.H);
-    *b = (attention_gru_backward){ .dy = arriving(t, q, r->y.plain),
-                                   .dc = arriving(t, q, r->c.plain),
-                                   .dattentional = s.R ? arriving(t, q, r->u.plain) : NULL,
-                                   .h_before = h_before,
-                                   .dquery = s.R ? NULL : take(t, N, r->l->attention->D),
-                                   .dpre = s.R ? take(t, N, s.R) : NULL,
-                                   .drh = take(t, B, s.H),
-                                   .dcontext = take(t, B, s.M),
-                                   .scratch = take(t, B, S) };
-    /* gradients of the state after, which become those of the state before */
-    const tg_attention_state out = r->out;
-    tg_tensor dh = { .data = out.h ? out.h->grad : NULL },
-              du = { .data = out.attentional ? out.attentional->grad : NULL },
-              dv = { .data = out.coverage ? out.coverage->grad : NULL };
-    b->dh = take_state(t, q, s.H, dh.data ? &dh : NULL);
-    b->du = s.feeds ? take_state(t, q, s.R, du.data ? &du : NULL) : NULL;
-    b->dcoverage = r->l->attention->w ? take_state(t, q, S, dv.data ? &dv : NULL) : NULL;
-    if (t->cx->status || !tg__attention_gradients(r->l->attention, t, &r->memory, tg__sweep_blocks(B), &b->d))
-        return false;
-    tg__sequence_before(t->cx, q, s.H, r->run.y, r->h0, h_before);
-    return true;
+    *b = (attending_backward){ .dc = arriving(t, q, r->c.plain),
+                               .dattentional = s.R ? arriving(t, q, r->u.plain) : NULL,
+                               .dquery = s.R ? NULL : take(t, N, r->l->attention->D),
+                               .dpre = s.R ? take(t, N, s.R) : NULL,
+                               .dcontext = take(t, B, s.M),
+                               .scratch = take(t, B, S) };
+    for (int k = 0; k < s.cell->states; k++) d[k] = arriving_state(t, q, s.H, cell_state(r->out, k));
+    b->du = s.feeds ? arriving_state(t, q, s.R, r->out.attentional) : NULL;
+    b->dcoverage = r->l->attention->w ? arriving_state(t, q, S, r->out.coverage) : NULL;
+    return !t->cx->status &&
+           tg__attention_gradients(r->l->attention, t, &r->memory, r->plan->backward.row_groups, &b->d);
 }
 
-/* dW_x and dx, the rows of x and of what was fed */
-static void input_gradients(tg_tape *t, const attention_rnn_record *r)
+/* What was fed beside x (N,F); NULL: nothing, or the context is in error. */
+static const tg_real *fed_of(tg_tape *t, const attention_rnn_record *r)
 {
-    const attention_gru_shape s = r->l->s;
-    const int N = r->s.tokens, I = s.I, F = tg__attention_gru_fed(s), G = 3 * s.H;
-    const tg_real *dgates = r->run.saved.gates, *fed = r->run.c;
-    tg_real *dW_x = r->l->W_x->grad;
-    if (s.feeds) {
-        tg_real *u_before = take(t, N, s.R);
-        if (!u_before) return;
-        tg__sequence_before(t->cx, &r->s, s.R, r->run.attentional, r->u0, u_before);
-        fed = u_before;
-    }
-    tg__matmul(t->cx, TRANSPOSED, NORMAL, I, G, N, r->x.packed, I, dgates, G, NULL, 1, dW_x, G);
-    if (F) tg__matmul(t->cx, TRANSPOSED, NORMAL, F, G, N, fed, F, dgates, G, NULL, 1, dW_x + times(I, G), G);
-    if (!r->x.plain->grad) return;
-    tg_real *dx = r->s.full ? r->x.plain->grad : tg__arena_zeroed(&t->memory, times(N, I) * sizeof *dx);
-    if (!dx) return;
-    tg__matmul(t->cx, NORMAL, TRANSPOSED, N, I, G, dgates, G, r->l->W_x->data, G, NULL, 1, dx, I);
-    if (!r->s.full) tg__sequence_add_unpacked(t->cx, &r->s, I, dx, r->x.plain->grad);
+    const attending_shape s = r->l->s;
+    if (!s.R) return r->run.c;
+    if (!s.feeds) return NULL;
+    tg_real *u_before = take(t, r->s.tokens, s.R);
+    if (u_before) tg__sequence_before(t->cx, &r->s, s.R, r->run.attentional, r->u0, u_before);
+    return u_before;
 }
 
-static void weight_gradients(tg_tape *t, const attention_rnn_record *r, const attention_gru_backward *b)
+/* The gradients of the weights beside the cell's. */
+static void weight_gradients(tg_tape *t, const attention_rnn_record *r, const attending_backward *b)
 {
-    const attention_gru_shape s = r->l->s;
-    const attention_gru_gradients d = gradients_of(r->l);
+    const attending_shape s = r->l->s;
     const int N = r->s.tokens, H = s.H, R = s.R, M = s.M, D = r->l->attention->D;
-    tg__gru_recurrent_gradients(t->cx, N, H, s.reset_after, b->h_before, r->run.saved, d.gru);
-    tg__gru_bias_gradients(t->cx, N, H, s.reset_after, r->run.saved, d.gru);
-    if (d.W_q)
-        tg__matmul(t->cx, TRANSPOSED, NORMAL, H, D, N, b->h_before, H, b->dquery, D, NULL, 1, d.W_q, D);
+    const tg_tensor *W_q = r->l->attention->W_q;
+    if (W_q && !R) {
+        tg_real *h_before = take(t, N, H);
+        if (!h_before) return;
+        tg__sequence_before(t->cx, &r->s, H, r->run.y, r->before[0], h_before);
+        tg__matmul(t->cx, TRANSPOSED, NORMAL, H, D, N, h_before, H, b->dquery, D, NULL, 1, W_q->grad, D);
+    }
     if (!R) return;
-    tg__matmul(t->cx, TRANSPOSED, NORMAL, H, R, N, r->run.y, H, b->dpre, R, NULL, 1, d.W_u, R);
-    tg__matmul(t->cx, TRANSPOSED, NORMAL, M, R, N, r->run.c, M, b->dpre, R, NULL, 1, d.W_u + times(H, R), R);
-    tg__add_rows(t->cx, N, R, b->dpre, R, d.b_u);
+    tg_real *dW_u = r->l->W_u->grad;
+    tg__matmul(t->cx, TRANSPOSED, NORMAL, H, R, N, r->run.y, H, b->dpre, R, NULL, 1, dW_u, R);
+    tg__matmul(t->cx, TRANSPOSED, NORMAL, M, R, N, r->run.c, M, b->dpre, R, NULL, 1, dW_u + times(H, R), R);
+    tg__add_rows(t->cx, N, R, b->dpre, R, r->l->b_u->grad);
 }
 
 static void attention_rnn_backward(tg_tape *t, void *record)
 {
     attention_rnn_record *r = record;
     const tg_attention_rnn *l = r->l;
-    attention_gru_backward b;
-    tg_real *room = packing_room(t, r);
-    if (!backward_take(t, r, &b)) return;
-    const attention_gru m =
-        tg__attention_gru(t->cx, TRANSPOSED, l->s, l->attention->D, tg__attention_rnn_weights(l), room);
-    tg__attention_gru_backward(t->cx, &m, &r->run, &b);
-    tg__attention_gradients_join(l->attention, t->cx, tg__sweep_blocks(r->s.B), b.d);
-    input_gradients(t, r);
+    const sequence *q = &r->s;
+    attending_backward b;
+    attending_matrices m;
+    attending_run run = r->run;
+    tg_real *d[CELL_STATES];
+    if (!take_matrices(t, r, TRANSPOSED, &m) || !backward_take(t, r, &b, d)) return;
+    const tg_real *dy = arriving(t, q, r->y.plain), *fed = fed_of(t, r);
+    tg_real *dx = r->x.plain->grad;
+    if (dx && !q->full) dx = tg__arena_zeroed(&t->memory, times(q->tokens, l->s.I) * sizeof *dx);
+    if (t->cx->status) return;
+    run.m = &m;
+    b.r = &run;
+    const sweep_hooks hooks = tg__attending_backward(&b);
+    tg__recurrent_backward(t->cx, &t->memory, r->plan, tg__recurrent_weights(&l->cell),
+                           tg__recurrent_weight_gradients(&l->cell), r->x.packed, fed,
+                           (const tg_real *const *)r->before, r->y.packed, dy, d, true, dx, &hooks);
+    if (t->cx->status) return;
+    tg__attention_gradients_join(l->attention, t->cx, r->plan->backward.row_groups, b.d);
+    if (dx && !q->full) tg__sequence_add_unpacked(t->cx, q, l->s.I, dx, r->x.plain->grad);
     weight_gradients(t, r, &b);
     const struct {
         tg_tensor *in;
         const tg_real *d;
-    } state[] = { { r->in.h, b.dh }, { r->in.attentional, b.du }, { r->in.coverage, b.dcoverage } };
+    } state[] = { { r->in.h, d[0] },
+                  { r->in.c, l->s.cell->states > 1 ? d[1] : NULL },
+                  { r->in.attentional, b.du },
+                  { r->in.coverage, b.dcoverage } };
     for (size_t i = 0; i < sizeof state / sizeof *state; i++)
         if (state[i].in && state[i].in->grad)
-            tg__sequence_add_restored_rows(&r->s, tg__columns(state[i].in), state[i].d, state[i].in->grad);
+            tg__sequence_add_restored_rows(q, tg__columns(state[i].in), state[i].d, state[i].in->grad);
 }
 
 static const tape_op op_attention_rnn = { TAPE_OP_attention_rnn, attention_rnn_backward };
@@ -337,6 +345,7 @@ static bool arguments_hold(const tg_attention_rnn *l, tg_tape *t, const tg_tenso
         const char *name;
         const tg_tensor *x;
     } given[] = { { "in->h", in->h },
+                  { "in->c", in->c },
                   { "in->attentional", in->attentional },
                   { "in->coverage", in->coverage } };
     if (!tg__tape_takes(t, who, "x", x)) return false;
@@ -356,6 +365,7 @@ static bool arguments_hold(const tg_attention_rnn *l, tg_tape *t, const tg_tenso
         }
     if (!tg__attention_fits(l->attention, t, who, memory, B)) return false;
     return state_fits(l, t, "h", in->h, B, l->s.H) &&
+           state_fits(l, t, "c", in->c, B, l->s.cell->states > 1 ? l->s.H : 0) &&
            state_fits(l, t, "attentional", in->attentional, B, l->s.feeds ? l->s.R : 0) &&
            state_fits(l, t, "coverage", in->coverage, B, l->attention->w ? memory->rows->dim[0] : 0);
 }
@@ -371,10 +381,14 @@ static void record(tg_tape *t, attention_rnn_record *r)
 {
     const tg_attention_rnn *l = r->l;
     const tg_attention_state in = r->in, out = r->out;
-    tg_tensor *const output[] = { r->y.plain, r->c.plain, r->u.plain, out.h, out.attentional, out.coverage };
-    tg_tensor *const input[] = { r->x.plain,        r->memory.rows,  r->memory.keys,  in.h,   in.attentional,
-                                 in.coverage,       l->W_x,          l->W_h,          l->b,   l->b_h,
-                                 l->attention->W_q, l->attention->v, l->attention->w, l->W_u, l->b_u };
+    tg_tensor *const output[] = { r->y.plain, r->c.plain,      r->u.plain,  out.h,
+                                  out.c,      out.attentional, out.coverage };
+    enum { OTHERS = 12 };
+    tg_tensor *input[OTHERS + RECURRENT_TENSORS] = {
+        r->x.plain,        r->memory.rows,  r->memory.keys,  in.h,   in.c,  in.attentional, in.coverage,
+        l->attention->W_q, l->attention->v, l->attention->w, l->W_u, l->b_u
+    };
+    tg__recurrent_tensors(&l->cell, input + OTHERS);
     tg__tape_record_all(t, &op_attention_rnn, r, sizeof output / sizeof *output, output,
                         sizeof input / sizeof *input, input);
 }
@@ -395,7 +409,8 @@ static void run_between(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, const int
     if (!record_take(t, r, made)) return;
     forward(t, r);
     if (t->cx->status) return;
-    set_state(&r->s, r->run.h, after.h);
+    set_state(&r->s, r->after[0], after.h);
+    if (after.c) set_state(&r->s, r->after[1], after.c);
     set_state(&r->s, r->run.u, after.attentional);
     set_state(&r->s, r->run.coverage, after.coverage);
     record(t, r);
@@ -414,10 +429,10 @@ tg_attended tg_attention_rnn_run(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, 
     tg_tensor *const nil = tg__tape_nil(t);
     const tg_attended failed = { nil, nil, nil, nil };
     const tg_attention_state before = in ? *in : (tg_attention_state){ 0 }; /* in and out may be the same */
-    if (out) *out = (tg_attention_state){ nil, nil, nil };
+    if (out) *out = (tg_attention_state){ .h = nil, .attentional = nil, .coverage = nil };
     if (!tg__layer_ready(l ? l->ps : NULL, l ? l->name : NULL, t, "tg_attention_rnn_run")) return failed;
     if (!arguments_hold(l, t, x, lengths, memory, &before)) return failed;
-    const attention_gru_shape s = l->s;
+    const attending_shape s = l->s;
     const int T = x->dim[0], B = x->dim[1], S = memory->rows->dim[0];
     const tg_attended made = { .output = take_output(t, T, B, s.H, true),
                                .context = take_output(t, T, B, s.M, true),
@@ -426,6 +441,7 @@ tg_attended tg_attention_rnn_run(tg_attention_rnn *l, tg_tape *t, tg_tensor *x, 
     tg_attention_state after = { NULL };
     if (out)
         after = (tg_attention_state){ .h = take_output(t, 0, B, s.H, true),
+                                      .c = take_output(t, 0, B, s.cell->states > 1 ? s.H : 0, true),
                                       .attentional = take_output(t, 0, B, s.feeds ? s.R : 0, true),
                                       .coverage = take_output(t, 0, B, l->attention->w ? S : 0, true) };
     if (t->cx->status) return failed;

@@ -27,9 +27,7 @@ tg_params *tg__embedding_params(const tg_embedding *l);
 /* True if tg_embedding_run() takes these ids. */
 bool tg__embedding_ids_hold(const tg_embedding *l, tg_tape *t, const int ids[], int T, int B);
 
-/* In inference the same as tg_rnn_run() of tg_embedding_run(ids), from a zero state; but what the first layer's weights make of
- * a word is computed once, however often it comes. */
-tg_tensor *tg__rnn_run_words(tg_rnn *l, tg_tape *t, tg_embedding *words, const int ids[], int T, int B,
-                             const int lengths[], tg_state *out);
+/* State k of a cell, as tg_state and the checkpoint name it. */
+static inline const char *tg__state_name(int k) { return k ? "c" : "h"; }
 
 #endif

@@ -16,9 +16,9 @@
 
 typedef struct carried { /* by each row */
     int *sentence;
-    tg_real *below;        /* (layers on the tape, rows, H) */
-    tg_real *h;            /* (rows,H) */
-    tg_real *u, *coverage; /* (rows,R), (rows,S), or NULL */
+    tg_real *below[CELL_STATES]; /* each state (layers on the tape, rows, H) */
+    tg_real *state[CELL_STATES]; /* of the layer that attends (rows,H) */
+    tg_real *u, *coverage;       /* (rows,R), (rows,S), or NULL */
 } carried;
 
 /* Embedding times W_x of the words met so far, where the embedding is what the attending layer reads: a text has fewer
@@ -26,12 +26,13 @@ typedef struct carried { /* by each row */
 typedef struct word_products {
     int n, most;
     int *place;       /* (V): of a word; below 0: not met yet */
-    tg_real *product; /* (most,3H) */
+    tg_real *product; /* (most,gates*H) */
 } word_products;
 
 struct decoder_weights {
     tg_encoder_decoder *m;
-    attention_gru attends;
+    step_weights cell; /* of the layer that attends */
+    attending_matrices attends;
     word_products met;
     matrix W_x, readout, output; /* W_x: the rows of x; output: not packed as long as words will do */
     argmax_matrix words;         /* the output layer, quantized; or not usable */
@@ -46,10 +47,11 @@ struct decoder {
     attention_memory memory;
     decoder_weights *w;
     carried now, next;
-    bool computes_all;  /* the words' logits: it was of no use to leave some out */
-    int *order, *place; /* (rows): of the sequence of one step; in met.product */
-    int *new_word;      /* (rows) */
-    attention_gru_run run;
+    bool computes_all; /* the words' logits: it was of no use to leave some out */
+    int *place;        /* (rows): in met.product */
+    int *new_word;     /* (rows) */
+    attending_run run;
+    int *sequence_room;
     void *argmax_scratch;
     tg_real *y, *new_y, *z, *u, *logits; /* (rows,.): embeddings, what the readout reads, what it says, ... */
 };
@@ -69,15 +71,18 @@ static tg_real *room_for(arena *a, size_t elements) { return tg__arena_take(a, e
 static void pack_attending(decoder_weights *w)
 {
     const tg_attention_rnn *l = w->m->attends;
-    const attention_gru_shape s = l->s;
+    const attending_shape s = l->s;
     arena *a = &w->m->packed;
-    const int D = l->attention->D;
-    tg_real *W_x = room_for(a, tg__panels_room(s.I, 3 * s.H)),
-            *rest = room_for(a, tg__attention_gru_room(s, D));
+    const int D = l->attention->D, G = s.cell->gates * s.H;
+    tg_real *W_x = room_for(a, tg__panels_room(s.I, G)),
+            *cell = room_for(a, tg__step_weights_room(s.cell, s.H)),
+            *rest = room_for(a, tg__attending_room(s, D));
     if (a->cx->status) return;
-    w->W_x = tg__matrix(NORMAL, s.I, 3 * s.H, l->W_x->data, 3 * s.H, W_x);
+    w->W_x = tg__matrix(NORMAL, s.I, G, l->cell.W_x->data, G, W_x);
     tg__matrices_pack(a->cx, true, 1, &w->W_x);
-    w->attends = tg__attention_gru(a->cx, NORMAL, s, D, tg__attention_rnn_weights(l), rest);
+    w->cell = tg__step_weights(NORMAL, s.cell, s.H, tg__recurrent_weights(&l->cell), cell);
+    tg__step_weights_pack(a->cx, a->cx->threads, &w->cell);
+    w->attends = tg__attending_matrices(a->cx, NORMAL, s, D, tg__attention_rnn_weights(l), rest);
 }
 
 static void take_word_products(decoder_weights *w)
@@ -88,7 +93,7 @@ static void take_word_products(decoder_weights *w)
     arena *a = &w->m->packed;
     w->met.most = V < MOST ? V : MOST;
     w->met.place = tg__arena_take(a, (size_t)V * sizeof *w->met.place);
-    w->met.product = room_for(a, times(w->met.most, 3 * c->hidden));
+    w->met.product = room_for(a, times(w->met.most, tg__cell(c->cell)->gates * c->hidden));
     if (a->cx->status) return;
     for (int v = 0; v < V; v++) w->met.place[v] = -1;
 }
@@ -141,9 +146,11 @@ static carried take_carried(decoder *d)
     const tg_encoder_decoder *m = d->m;
     const int H = m->config.hidden, n = d->most;
     carried c = { .sentence = tg__tape_take(m->kept, (size_t)n * sizeof *c.sentence) };
-    if (d->below) c.below = take(d, n, d->below * H);
+    for (int k = 0; k < tg__cell(m->config.cell)->states; k++) {
+        if (d->below) c.below[k] = take(d, n, d->below * H);
+        if (m->attends) c.state[k] = take(d, n, H);
+    }
     if (!m->attends) return c;
-    c.h = take(d, n, H);
     if (m->attends->s.feeds)
         c.u = tg__arena_zeroed(&m->kept->memory, times(n, m->attends->s.R) * sizeof(tg_real));
     if (m->config.coverage) c.coverage = tg__arena_zeroed(&m->kept->memory, times(n, d->S) * sizeof(tg_real));
@@ -162,12 +169,9 @@ static void take_run(decoder *d)
     if (m->readout) d->u = take(d, n, c->readout);
     if (!m->attends) d->z = take(d, n, c->embed + m->M);
     if (!m->attends) return;
-    const attention_gru_shape s = m->attends->s;
-    attention_gru_run *r = &d->run;
+    const attending_shape s = m->attends->s;
+    attending_run *r = &d->run;
     r->memory = d->memory;
-    r->saved.gates = take(d, n, 3 * H);
-    r->saved.q = s.reset_after ? take(d, n, H) : NULL;
-    r->saved.rh = s.reset_after ? NULL : take(d, n, H);
     r->y = take(d, n, H), r->c = take(d, n, s.M), r->a = take(d, n, d->S);
     r->query = s.R ? NULL : take(d, n, d->memory.D);
     r->attentional = s.R ? take(d, n, s.R) : NULL;
@@ -181,12 +185,13 @@ static void first_states(decoder *d)
     tg_encoder_decoder *m = d->m;
     const int H = m->config.hidden, L = m->config.layers;
     for (int b = 0; b < d->B; b++) d->now.sentence[b] = b;
-    for (int l = 0; l < L; l++) {
-        const tg_tensor *s = tg__encoder_decoder_bridge(m, m->kept, l, d->summary);
-        if (m->kept->cx->status) return;
-        tg_real *to = l < d->below ? d->now.below + times(d->B, l * H) : d->now.h;
-        memcpy(to, s->data, times(d->B, H) * sizeof *to);
-    }
+    for (int l = 0; l < L; l++)
+        for (int k = 0; k < tg__cell(m->config.cell)->states; k++) {
+            const tg_tensor *s = tg__encoder_decoder_bridge(m, m->kept, l, k, d->summary);
+            if (m->kept->cx->status) return;
+            tg_real *to = l < d->below ? d->now.below[k] + times(d->B, l * H) : d->now.state[k];
+            memcpy(to, s->data, times(d->B, H) * sizeof *to);
+        }
     d->rows = d->B;
 }
 
@@ -218,9 +223,9 @@ decoder *tg__decoder_begin(decoder_weights *w, tg_tape *t, int S, int B, const i
     }
     d->now = take_carried(d);
     d->next = take_carried(d);
-    d->order = tg__tape_take(kept, 3 * (size_t)most_rows * sizeof *d->order);
-    d->place = d->order ? d->order + most_rows : NULL;
-    d->new_word = d->order ? d->place + most_rows : NULL;
+    d->place = tg__tape_take(kept, (size_t)most_rows * sizeof *d->place);
+    d->new_word = tg__tape_take(kept, (size_t)most_rows * sizeof *d->new_word);
+    d->sequence_room = tg__tape_take(kept, tg__sequence_room(1, most_rows) * sizeof *d->sequence_room);
     take_run(d);
     if (t->cx->status) return NULL;
     first_states(d);
@@ -242,9 +247,11 @@ static void carry_all(decoder *d, int n, const int from[])
     const int H = m->config.hidden;
     const carried now = d->now, next = d->next;
     for (int r = 0; r < n; r++) next.sentence[r] = now.sentence[from[r]];
-    for (int l = 0; l < d->below; l++)
-        carry(next.below + times(n, l * H), now.below + times(d->rows, l * H), n, from, H);
-    carry(next.h, now.h, n, from, H);
+    for (int k = 0; k < tg__cell(m->config.cell)->states; k++) {
+        for (int l = 0; l < d->below; l++)
+            carry(next.below[k] + times(n, l * H), now.below[k] + times(d->rows, l * H), n, from, H);
+        carry(next.state[k], now.state[k], n, from, H);
+    }
     if (m->attends) carry(next.u, now.u, n, from, m->attends->s.R);
     carry(next.coverage, now.coverage, n, from, d->S);
     d->now = next, d->next = now;
@@ -255,16 +262,19 @@ static void carry_all(decoder *d, int n, const int from[])
 static const tg_real *run_below(decoder *d, int n, const tg_real *x, int I)
 {
     tg_encoder_decoder *m = d->m;
-    const int H = m->config.hidden;
+    const int H = m->config.hidden, states = tg__cell(m->config.cell)->states;
     tg_tape_begin(d->t, TG_EVAL);
-    tg_tensor *input = tg__tape_tensor(d->t, 2, (int[]){ n, I }, false);
-    tg_state s = { tg__tape_tensor(d->t, 3, (int[]){ d->below, n, H }, false) };
+    tg_tensor *input = tg__tape_tensor(d->t, 2, (int[]){ n, I }, false), *state[CELL_STATES] = { NULL };
+    for (int k = 0; k < states; k++) state[k] = tg__tape_tensor(d->t, 3, (int[]){ d->below, n, H }, false);
     if (d->t->cx->status) return NULL;
+    const size_t bytes = times(n, d->below * H) * sizeof *x;
     memcpy(input->data, x, times(n, I) * sizeof *x);
-    memcpy(s.h->data, d->now.below, times(n, d->below * H) * sizeof *x);
+    for (int k = 0; k < states; k++) memcpy(state[k]->data, d->now.below[k], bytes);
+    tg_state s = { state[0], state[1] };
     const tg_tensor *h = tg_rnn_step(m->decoder, d->t, input, &s, &s);
     if (d->t->cx->status) return NULL;
-    memcpy(d->now.below, s.h->data, times(n, d->below * H) * sizeof *x);
+    const tg_tensor *after[] = { s.h, s.c };
+    for (int k = 0; k < states; k++) memcpy(d->now.below[k], after[k]->data, bytes);
     return h->data;
 }
 
@@ -286,12 +296,12 @@ static const tg_real *step_summary(decoder *d, int n)
     return run_below(d, n, x, E + M);
 }
 
-/* gates (n,3H) = embeddings of the words times W_x. False: there is no room for all of these words. */
+/* gates (n,gates*H) = embeddings of the words times W_x. False: there is no room for all of these words. */
 static bool word_products_of(decoder *d, int n, const int word[], tg_real *gates)
 {
     const tg_encoder_decoder *m = d->m;
     tg_context *cx = d->t->cx;
-    const int E = m->config.embed, width = 3 * m->config.hidden;
+    const int E = m->config.embed, width = tg__cell(m->config.cell)->gates * m->config.hidden;
     word_products *met = &d->w->met;
     int new_words = 0;
     for (int r = 0; r < n; r++) {
@@ -318,27 +328,32 @@ static bool word_products_of(decoder *d, int n, const int word[], tg_real *gates
 static const tg_real *step_attending(decoder *d, int n, const int word[])
 {
     const tg_encoder_decoder *m = d->m;
-    const attention_gru_shape s = m->attends->s;
-    const int E = m->config.embed, width = s.H + s.M + E;
+    const attending_shape s = m->attends->s;
+    const int E = m->config.embed, width = s.H + s.M + E, G = s.cell->gates * s.H;
+    arena *memory = &m->kept->memory;
+    tg_context *cx = d->t->cx;
     const tg_real *x = d->below ? run_below(d, n, d->y, E) : d->y;
     if (!x) return NULL;
-    if (d->below || !word_products_of(d, n, word, d->run.saved.gates))
-        tg__matrix_product_all(d->t->cx, &d->w->W_x, n, x, s.I, NULL, d->run.saved.gates, 3 * s.H);
-    for (int r = 0; r < n; r++) d->order[r] = r;
-    const int active[] = { n, 0 }, offset[] = { 0, n };
-    const sequence q = { .T = 1,
-                         .B = n,
-                         .steps = 1,
-                         .tokens = n,
-                         .full = true,
-                         .order = d->order,
-                         .active = active,
-                         .offset = offset };
-    attention_gru_run run = d->run;
-    run.sequence = &q;
+    const arena_mark mark = tg__arena_mark(memory);
+    sequence q;
+    tg__sequence_init(&q, 1, n, NULL, d->sequence_room);
+    recurrent_plan *plan = tg__recurrent_plan(
+        cx, memory,
+        (recurrent_shape){
+            .cell = s.cell, .sequence = &q, .I = s.I, .H = s.H, .hooked = true, .y_stride = s.H },
+        (recurrent_masks){ NULL });
+    if (!plan) return NULL;
+    if (d->below || !word_products_of(d, n, word, plan->gates))
+        tg__matrix_product_all(cx, &d->w->W_x, n, x, s.I, NULL, plan->gates, G);
+    attending_run run = d->run;
+    run.m = &d->w->attends;
     run.sentence = d->now.sentence;
-    run.h = d->now.h, run.u = d->now.u, run.coverage = d->now.coverage;
-    tg__attention_gru_forward(d->t->cx, &d->w->attends, &run);
+    run.u = d->now.u, run.coverage = d->now.coverage;
+    const sweep_hooks hooks = tg__attending_forward(&run);
+    tg__recurrent_sweep(cx, memory, plan, &d->w->cell, (const tg_real *const *)d->now.state, run.y,
+                        d->now.state, &hooks);
+    tg__arena_rewind(memory, mark);
+    if (cx->status) return NULL;
     if (s.R) return run.attentional;
     beside(d->z, width, n, run.y, s.H);
     beside(d->z + s.H, width, n, run.c, s.M);

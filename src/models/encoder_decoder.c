@@ -70,7 +70,7 @@ tg_status tg__encoder_decoder_settle(tg_context *cx, context_report *report, tg_
             return report(cx, status, "%s: %s is %d, must be in %d..%d", who, s->name, *value, s->least,
                           s->most);
     }
-    if (c->cell != TG_GRU && c->cell != TG_GRU_RESET_AFTER)
+    if (!tg__cell_exists((int)c->cell))
         return report(cx, status, "%s: cell is %d, which names no cell", who, (int)c->cell);
     if (c->attention < TG_ATTENTION_NONE || c->attention > TG_ATTENTION_GENERAL)
         return report(cx, status, "%s: attention is %d, which names no attention", who, (int)c->attention);
@@ -107,11 +107,12 @@ static void make_encoder(tg_encoder_decoder *m, tg_params *ps)
         ps, "encoder", c->embed, H,
         &(tg_rnn_config){
             .cell = c->cell, .layers = c->layers, .dropout = c->dropout, .bidirectional = c->bidirectional });
-    for (int l = 0; l < c->layers; l++) {
-        char name[32];
-        snprintf(name, sizeof name, "bridge/layer%d", l);
-        m->bridge[l] = tg_linear_new(ps, name, m->M, c->hidden, NULL);
-    }
+    for (int l = 0; l < c->layers; l++)
+        for (int k = 0; k < tg__cell(c->cell)->states; k++) {
+            char name[32];
+            snprintf(name, sizeof name, "bridge%s/layer%d", k ? "_c" : "", l);
+            m->bridge[l][k] = tg_linear_new(ps, name, m->M, c->hidden, NULL);
+        }
     m->target_embedding = tg_embedding_new(ps, "target_embedding", c->target_vocabulary, c->embed);
     if (c->tying == TG_TIE_ALL) m->source_embedding = m->target_embedding;
 }
@@ -197,30 +198,30 @@ tg_encoder_decoder *tg__encoder_decoder_of_worker(tg_encoder_decoder *m, int wor
 encoded tg__encoder_decoder_encode(tg_encoder_decoder *m, tg_tape *t, const int *source, const int *lengths,
                                    int S, int B)
 {
-    tg_state h = { NULL };
-    tg_tensor *y; /* (S,B,M) */
-    if (t->mode == TG_EVAL) {
-        y = tg__rnn_run_words(m->encoder, t, m->source_embedding, source, S, B, lengths, &h);
-    } else {
-        tg_tensor *x = tg_embedding_run(m->source_embedding, t, source, S, B); /* (S,B,E) */
-        y = tg_rnn_run(m->encoder, t, tg_dropout(t, x, m->config.dropout), lengths, NULL, &h);
-    }
-    tg_tensor *c = tg_row(t, h.h, -1); /* (B,M) */
+    tg_state h;
+    tg_tensor *x = tg_embedding_run(m->source_embedding, t, source, S, B); /* (S,B,E) */
+    tg_tensor *y =
+        tg_rnn_run(m->encoder, t, tg_dropout(t, x, m->config.dropout), lengths, NULL, &h); /* (S,B,M) */
+    tg_tensor *c = tg_row(t, h.h, -1);                                                     /* (B,M) */
     if (m->config.bidirectional) c = tg_concatenate(t, tg_row(t, h.h, -2), c);
     return (encoded){ y, c };
 }
 
-tg_tensor *tg__encoder_decoder_bridge(tg_encoder_decoder *m, tg_tape *t, int layer, tg_tensor *summary)
+tg_tensor *tg__encoder_decoder_bridge(tg_encoder_decoder *m, tg_tape *t, int layer, int state,
+                                      tg_tensor *summary)
 {
-    return tg_tanh(t, tg_linear_run(m->bridge[layer], t, summary));
+    return tg_tanh(t, tg_linear_run(m->bridge[layer][state], t, summary));
 }
 
-/* The states s(0) of the decoder's layers from 0 to L-1: (L,B,H). */
+/* The states s(0) of the decoder's layers from 0 to L-1: (L,B,H) each. */
 static tg_state first_states(tg_encoder_decoder *m, tg_tape *t, int L, tg_tensor *summary)
 {
-    tg_tensor *s[MOST_LAYERS];
-    for (int l = 0; l < L; l++) s[l] = tg__encoder_decoder_bridge(m, t, l, summary);
-    return (tg_state){ tg_stack(t, L, s) };
+    tg_tensor *of_layer[MOST_LAYERS], *state[CELL_STATES] = { NULL };
+    for (int k = 0; k < tg__cell(m->config.cell)->states; k++) {
+        for (int l = 0; l < L; l++) of_layer[l] = tg__encoder_decoder_bridge(m, t, l, k, summary);
+        state[k] = tg_stack(t, L, of_layer);
+    }
+    return (tg_state){ state[0], state[1] };
 }
 
 /* Without attention: s (T,B,H). */
@@ -243,7 +244,10 @@ static tg_tensor *decode_attending(tg_encoder_decoder *m, tg_tape *t, const tg_p
         const tg_state s0 = first_states(m, t, L - 1, e.summary);
         x = tg_dropout(t, tg_rnn_run(m->decoder, t, y, batch->target_lengths, &s0, NULL), p); /* (T,B,H) */
     }
-    const tg_attention_state s0 = { .h = tg__encoder_decoder_bridge(m, t, L - 1, e.summary) };
+    const bool has_c = tg__cell(m->config.cell)->states > 1;
+    const tg_attention_state s0 = { .h = tg__encoder_decoder_bridge(m, t, L - 1, 0, e.summary),
+                                    .c = has_c ? tg__encoder_decoder_bridge(m, t, L - 1, 1, e.summary)
+                                               : NULL };
     const tg_memory memory =
         tg_attention_rnn_memory(m->attends, t, tg_dropout(t, e.memory, p), batch->source_lengths);
     const tg_attended s = tg_attention_rnn_run(m->attends, t, x, batch->target_lengths, &memory, &s0, NULL);

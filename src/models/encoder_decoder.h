@@ -8,6 +8,7 @@
 #include <tidegate/translator.h>
 
 #include "core/check.h"
+#include "kernels/recurrent/cell.h"
 
 enum { MOST_LAYERS = 32 };
 
@@ -17,7 +18,7 @@ struct tg_encoder_decoder {
     int M; /* size of the memory, and of the summary c */
     tg_embedding *source_embedding, *target_embedding;
     tg_rnn *encoder;
-    tg_linear *bridge[MOST_LAYERS];
+    tg_linear *bridge[MOST_LAYERS][CELL_STATES];
     tg_rnn *decoder;           /* with attention its layers but the last; NULL: there are none */
     tg_attention_rnn *attends; /* its last layer; NULL: no attention */
     tg_linear *readout;        /* NULL: none, or within `attends` */
@@ -59,7 +60,8 @@ encoded tg__encoder_decoder_encode(tg_encoder_decoder *m, tg_tape *t, const int 
                                    int S, int B);
 
 /* s_l(0) of decoder layer l: (B,H). */
-tg_tensor *tg__encoder_decoder_bridge(tg_encoder_decoder *m, tg_tape *t, int layer, tg_tensor *summary);
+tg_tensor *tg__encoder_decoder_bridge(tg_encoder_decoder *m, tg_tape *t, int layer, int state,
+                                      tg_tensor *summary);
 
 /* The sum of the cross entropy of a batch, on a tape that is begun anew in TG_EVAL. The logits are made for some tokens
  * at a time: memory does not grow with tokens times words. */

@@ -122,13 +122,12 @@ static tg_status get_size(tg_context *cx, const tg_archive *a, const char *path,
 
 static tg_status get_cell(tg_context *cx, const tg_archive *a, tg_cell *cell)
 {
-    static const tg_cell known[] = { TG_GRU, TG_GRU_RESET_AFTER };
     const char *name;
     const tg_status s = tg_archive_get_text(a, "model/cell", &name);
     if (s) return s;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!strcmp(name, tg_cell_name(known[i]))) return *cell = known[i], TG_OK;
-    return tg_context_note(cx, TG_ERR_FORMAT, "model/cell is '%.40s', must be gru or gru-reset-after", name);
+    for (int i = 0; tg__cell_exists(i); i++)
+        if (!strcmp(name, tg_cell_name((tg_cell)i))) return *cell = (tg_cell)i, TG_OK;
+    return tg_context_note(cx, TG_ERR_FORMAT, "model/cell is '%.40s', which names no cell", name);
 }
 
 static tg_status get_flag(tg_context *cx, const tg_archive *a, const char *path, bool *value)

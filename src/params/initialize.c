@@ -7,7 +7,8 @@
  *                 fan_out: the last dimension, fan_in: all others; both the size if there is but one
  *     orthogonal  gain Q, where A = Q R, A of N(0,1), R with a positive diagonal; Saxe et al. 2014
  *     uniform     U(-scale, scale)
- *     normal      N(0, scale^2)                                                                        */
+ *     normal      N(0, scale^2)
+ *     constant    scale                                                                                */
 #include "params/initialize.h"
 
 #include <math.h>
@@ -75,18 +76,22 @@ static bool fill_normal(tg_params *ps, filler *f)
     return fill(ps, f);
 }
 
+static bool fill_constant(tg_params *ps, filler *f)
+{
+    f->element = constant_element;
+    return fill(ps, f);
+}
+
 static bool fill_zeros(tg_params *ps, filler *f)
 {
     f->scale = 0;
-    f->element = constant_element;
-    return fill(ps, f);
+    return fill_constant(ps, f);
 }
 
 static bool fill_ones(tg_params *ps, filler *f)
 {
     f->scale = 1;
-    f->element = constant_element;
-    return fill(ps, f);
+    return fill_constant(ps, f);
 }
 
 /* ---- orthogonal: modified Gram-Schmidt, in double ----
@@ -197,16 +202,19 @@ static const initializer kinds[] = {
     [TG_INIT_NORMAL] = { "normal", 0.1, fill_normal },
     [TG_INIT_ZEROS] = { "zeros", 0, fill_zeros },
     [TG_INIT_ONES] = { "ones", 0, fill_ones },
+    [TG_INIT_CONSTANT] = { "constant", 0, fill_constant },
 };
 
 bool tg__initializer_holds(tg_context *cx, const char *name, tg_init init)
 {
     if ((unsigned)init.kind >= sizeof kinds / sizeof *kinds)
         tg_context_fail(cx, TG_ERR_ARGUMENT, "'%s': there is no initializer number %d", name, (int)init.kind);
-    else if (!(init.scale >= 0 && isfinite(init.scale)) && init.scale != TG_ZERO)
+    else if (init.kind == TG_INIT_CONSTANT ? !isfinite(init.scale)
+                                           : !(init.scale >= 0 && isfinite(init.scale)) && init.scale != TG_ZERO)
         tg_context_fail(cx, TG_ERR_ARGUMENT,
-                        "'%s': the scale of the initializer %s is %g, must be finite and not negative", name,
-                        kinds[init.kind].name, (double)init.scale);
+                        "'%s': the scale of the initializer %s is %g, must be finite%s", name,
+                        kinds[init.kind].name, (double)init.scale,
+                        init.kind == TG_INIT_CONSTANT ? "" : " and not negative");
     return !cx->status;
 }
 

@@ -26,6 +26,7 @@ FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # public header -> the room behind it
 PUBLIC = {
+    "cells": "core",  # the list of cells: names alone
     "core": "core", "tensor": "core",  # the struct alone: a context has a harmless tensor to hand back
     "blas": "machine", "measure": "machine", "tape": "tensor", "archive": "tensor",
     "ops": "ops", "losses": "losses", "params": "params", "optimizer": "optim",

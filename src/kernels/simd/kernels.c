@@ -1,5 +1,6 @@
-/* kernels/simd/kernels.c -- the element-wise halves of the kernels, compiled once for each
- * instruction set. The equations stand in kernels/gru.c, beside the products. */
+/* kernels/simd/kernels.c -- element-wise functions and attention, compiled once for each instruction set. Those of the recurrent
+ * cells are in kernels/recurrent/cells/. */
+#include "kernels/recurrent/cell.h"
 #include "kernels/simd/table.h"
 #include "kernels/simd/vector.h"
 
@@ -54,144 +55,6 @@ static tg_real read_all(size_t n, const tg_real *x)
         for (size_t k = 0; k < LOADS; k++) sum[k] += load(x + i + k * VL, VL);
     for (int k = 1; k < LOADS; k++) sum[0] += sum[k];
     return sum[0][0];
-}
-
-/* ---- GRU ----
- *
- * Gates of a row lie side by side, in the order z r g: (3H). */
-
-/* Row i of the part, in an array of that many numbers a row. */
-INLINE size_t row_of(gru_part p, int i, size_t width) { return (size_t)i * (size_t)p.step * width; }
-
-/* Goes through the part: i counts its rows, j its vectors of units, n is how many units are left. */
-#define EACH_ROW(p)                                                                                          \
-    const size_t H = (size_t)(p).H;                                                                          \
-    for (int i = 0; i < (p).rows; i++)
-#define EACH_VECTOR(p) for (int j = (p).first, n = (p).end - j; j < (p).end; j += VL, n -= VL)
-
-/* z = sigmoid(gates_z + b_z), r = sigmoid(gates_r + b_r), rh = r * h */
-static void gru_update_and_reset(gru_part p, const tg_real *b, const tg_real *h, size_t h_stride,
-                                 tg_real *gates, tg_real *rh)
-{
-    EACH_ROW(p)
-    {
-        const tg_real *before = h + row_of(p, i, h_stride);
-        tg_real *z_row = gates + row_of(p, i, 3 * H), *r_row = z_row + H, *rh_row = rh + row_of(p, i, H);
-        EACH_VECTOR(p)
-        {
-            const vec z = sigmoid_(load(z_row + j, n) + load(b + j, n));
-            const vec r = sigmoid_(load(r_row + j, n) + load(b + H + j, n));
-            store(z_row + j, n, z);
-            store(r_row + j, n, r);
-            store(rh_row + j, n, r * load(before + j, n));
-        }
-    }
-}
-
-/* g = tanh(gates_g + b_g), y = z * h + (1 - z) * g = g + z * (h - g) */
-static void gru_output(gru_part p, const tg_real *b, tg_real *gates, const tg_real *h, size_t h_stride,
-                       tg_real *y, size_t y_stride)
-{
-    EACH_ROW(p)
-    {
-        const tg_real *before = h + row_of(p, i, h_stride), *z_row = gates + row_of(p, i, 3 * H);
-        tg_real *g_row = gates + row_of(p, i, 3 * H) + 2 * H, *y_row = y + row_of(p, i, y_stride);
-        EACH_VECTOR(p)
-        {
-            const vec z = load(z_row + j, n), g = tanh_(load(g_row + j, n) + load(b + 2 * H + j, n));
-            store(g_row + j, n, g);
-            store(y_row + j, n, fma_(z, load(before + j, n) - g, g));
-        }
-    }
-}
-
-/* q += b_hg, z and r with both biases, g = tanh(gates_g + b_g + r * q), y as above */
-static void gru_output_reset_after(gru_part p, const tg_real *b, const tg_real *b_h, tg_real *gates,
-                                   tg_real *q, const tg_real *h, size_t h_stride, tg_real *y, size_t y_stride)
-{
-    EACH_ROW(p)
-    {
-        const tg_real *before = h + row_of(p, i, h_stride);
-        tg_real *z_row = gates + row_of(p, i, 3 * H), *r_row = z_row + H, *g_row = r_row + H,
-                *q_row = q + row_of(p, i, H), *y_row = y + row_of(p, i, y_stride);
-        EACH_VECTOR(p)
-        {
-            const vec z = sigmoid_(load(z_row + j, n) + load(b + j, n) + load(b_h + j, n));
-            const vec r = sigmoid_(load(r_row + j, n) + load(b + H + j, n) + load(b_h + H + j, n));
-            const vec hq = load(q_row + j, n) + load(b_h + 2 * H + j, n);
-            const vec g = tanh_(fma_(r, hq, load(g_row + j, n) + load(b + 2 * H + j, n)));
-            store(z_row + j, n, z);
-            store(r_row + j, n, r);
-            store(g_row + j, n, g);
-            store(q_row + j, n, hq);
-            store(y_row + j, n, fma_(z, load(before + j, n) - g, g));
-        }
-    }
-}
-
-/* dz = dh * (h_before - g) * z * (1 - z)      before the sigmoid
- * dg = dh * (1 - z) * (1 - g * g)             before the tanh
- * dh = dh * z                                 the part that goes straight to h(t-1) */
-static void gru_backward_output(gru_part p, const tg_real *h_before, size_t h_stride, tg_real *gates,
-                                tg_real *dh)
-{
-    EACH_ROW(p)
-    {
-        const tg_real *before = h_before + row_of(p, i, h_stride);
-        tg_real *z_row = gates + row_of(p, i, 3 * H), *g_row = z_row + 2 * H, *dh_row = dh + row_of(p, i, H);
-        EACH_VECTOR(p)
-        {
-            const vec z = load(z_row + j, n), g = load(g_row + j, n), d = load(dh_row + j, n);
-            const vec dz = d * (load(before + j, n) - g) * z * (1 - z);
-            const vec dg = d * (1 - z) * (1 - g * g);
-            store(z_row + j, n, dz);
-            store(g_row + j, n, dg);
-            store(dh_row + j, n, d * z);
-        }
-    }
-}
-
-/* drh = dg W_hg' is given.   dr = drh * h_before * r * (1 - r),   dh += drh * r */
-static void gru_backward_reset(gru_part p, const tg_real *h_before, size_t h_stride, const tg_real *drh,
-                               tg_real *gates, tg_real *dh)
-{
-    EACH_ROW(p)
-    {
-        const tg_real *before = h_before + row_of(p, i, h_stride), *drh_row = drh + row_of(p, i, H);
-        tg_real *r_row = gates + row_of(p, i, 3 * H) + H, *dh_row = dh + row_of(p, i, H);
-        EACH_VECTOR(p)
-        {
-            const vec r = load(r_row + j, n), d = load(drh_row + j, n);
-            const vec dr = d * load(before + j, n) * r * (1 - r);
-            store(r_row + j, n, dr);
-            store(dh_row + j, n, fma_(d, r, load(dh_row + j, n)));
-        }
-    }
-}
-
-/* dz and dg as above; dr = dg * q * r * (1 - r);  q becomes dq = dg * r;  dh = dh * z */
-static void gru_backward_reset_after(gru_part p, const tg_real *h_before, size_t h_stride, tg_real *gates,
-                                     tg_real *q, tg_real *dh)
-{
-    EACH_ROW(p)
-    {
-        const tg_real *before = h_before + row_of(p, i, h_stride);
-        tg_real *z_row = gates + row_of(p, i, 3 * H), *r_row = z_row + H, *g_row = r_row + H,
-                *q_row = q + row_of(p, i, H), *dh_row = dh + row_of(p, i, H);
-        EACH_VECTOR(p)
-        {
-            const vec z = load(z_row + j, n), r = load(r_row + j, n), g = load(g_row + j, n);
-            const vec d = load(dh_row + j, n), hq = load(q_row + j, n);
-            const vec dz = d * (load(before + j, n) - g) * z * (1 - z);
-            const vec dg = d * (1 - z) * (1 - g * g);
-            const vec dr = dg * hq * r * (1 - r);
-            store(z_row + j, n, dz);
-            store(r_row + j, n, dr);
-            store(g_row + j, n, dg);
-            store(q_row + j, n, dg * r);
-            store(dh_row + j, n, d * z);
-        }
-    }
 }
 
 /* ---- attention ---- */
@@ -282,22 +145,28 @@ static void attention_spread(int S, int M, const tg_real *a, const tg_real *dc, 
 #define TEXT(x)   #x
 #define STRING(x) TEXT(x)
 
+/* The descriptions of the cells that are compiled for this instruction set, in the order of enum tg_cell. */
+#define CELL_OF(file, variant) JOIN(tg__cell_##file##_, variant)
+#define TG_CELL(enumerator, file, name) extern const recurrent_cell CELL_OF(file, SIMD);
+#include <tidegate/cells.def>
+#undef TG_CELL
+static const recurrent_cell *const cells[] = {
+#define TG_CELL(enumerator, file, name) &CELL_OF(file, SIMD),
+#include <tidegate/cells.def>
+#undef TG_CELL
+};
+
 const simd_table NAME(SIMD) = {
     .name = STRING(SIMD),
     .argmax = &ARGMAX(SIMD),
     .product = &PRODUCT(SIMD),
+    .cells = cells,
     .exp = exp_all,
     .exp_minus = exp_minus,
     .sigmoid = sigmoid_all,
     .tanh = tanh_all,
     .multiply_adds = multiply_adds,
     .read_all = read_all,
-    .gru_update_and_reset = gru_update_and_reset,
-    .gru_output = gru_output,
-    .gru_output_reset_after = gru_output_reset_after,
-    .gru_backward_output = gru_backward_output,
-    .gru_backward_reset = gru_backward_reset,
-    .gru_backward_reset_after = gru_backward_reset_after,
     .attention_additive = attention_additive,
     .attention_additive_backward = attention_additive_backward,
     .attention_dot = attention_dot,

@@ -60,15 +60,11 @@ typedef struct product_table {
 } product_table;
 extern const product_table tg__product_baseline, tg__product_avx2, tg__product_avx512;
 
-/* `rows` rows, each `step` rows after the one before; units first ... end-1 of H. */
-typedef struct gru_part {
-    int rows, step, H, first, end;
-} gru_part;
-
 typedef struct simd_table {
     const char *name;
     const argmax_table *argmax;
     const product_table *product;
+    const struct recurrent_cell *const *cells; /* in the order of enum tg_cell; kernels/recurrent/cell.h */
 
     /* y[i] = f(x[i]); x and y may be the same */
     void (*exp)(size_t n, const tg_real *x, tg_real *y);
@@ -81,23 +77,6 @@ typedef struct simd_table {
     /* So many rounds of multiply-adds in registers -> how many there were; total: so that they are made. */
     double (*multiply_adds)(int rounds, tg_real *total);
     tg_real (*read_all)(size_t n, const tg_real *x); /* but for a rest smaller than some vectors */
-
-    /* One step of a GRU, of some rows and units; equations and names in kernels/gru.c. h, y and h_before have
-     * strides of their own, everything else is as wide as its units. */
-    void (*gru_update_and_reset)(gru_part p, const tg_real *b, const tg_real *h, size_t h_stride,
-                                 tg_real *gates, tg_real *rh);
-    void (*gru_output)(gru_part p, const tg_real *b, tg_real *gates, const tg_real *h, size_t h_stride,
-                       tg_real *y, size_t y_stride);
-    void (*gru_output_reset_after)(gru_part p, const tg_real *b, const tg_real *b_h, tg_real *gates,
-                                   tg_real *q, const tg_real *h, size_t h_stride, tg_real *y,
-                                   size_t y_stride);
-
-    void (*gru_backward_output)(gru_part p, const tg_real *h_before, size_t h_stride, tg_real *gates,
-                                tg_real *dh);
-    void (*gru_backward_reset)(gru_part p, const tg_real *h_before, size_t h_stride, const tg_real *drh,
-                               tg_real *gates, tg_real *dh);
-    void (*gru_backward_reset_after)(gru_part p, const tg_real *h_before, size_t h_stride, tg_real *gates,
-                                     tg_real *q, tg_real *dh);
 
     /* Attention of one query, over S rows of keys (D) or memory (M), `stride` apart; equations and names in
      * kernels/attention.h. coverage (S) and w (D) may be NULL, both or none. */

@@ -1,55 +1,55 @@
-/* kernels/sequence.c -- see sequence.h. */
-#include "kernels/sequence.h"
+/* kernels/recurrent/sequence.c -- see sequence.h. */
+#include "kernels/recurrent/sequence.h"
 
 #include <string.h>
 
 #include "core/clones.h"
 #include "core/team.h"
 
-size_t tg__sequence_room(int T, int B) { return (size_t)B + (2 + SEQUENCE_PARTS) * ((size_t)T + 1); }
+size_t tg__sequence_room(int T, int B) { return (size_t)B + 3 * ((size_t)T + 1); }
 
-static sequence_part part_of(const sequence *s, int part, const int *token)
+static batch_shard shard_of(const sequence *s, int k, const int *token)
 {
-    const int first = s->full ? (int)tg__piece_start(s->B, s->parts, part) : part,
-              next = (int)tg__piece_start(s->B, s->parts, part + 1);
-    return (sequence_part){ .rows = s->full ? next - first : tg__pieces(s->B - part, s->parts),
-                            .first = first,
-                            .apart = s->full ? 1 : s->parts,
-                            .token = token };
+    const int first = s->full ? (int)tg__piece_start(s->B, s->shards, k) : k,
+              next = (int)tg__piece_start(s->B, s->shards, k + 1);
+    return (batch_shard){ .rows = s->full ? next - first : tg__pieces(s->B - k, s->shards),
+                          .first = first,
+                          .apart = s->full ? 1 : s->shards,
+                          .token = token };
 }
 
-void tg__sequence_cut(sequence *s, int parts)
+size_t tg__sequence_cut_room(const sequence *s, int shards)
 {
-    int at = 0, *token = s->token;
-    s->parts = parts;
-    for (int part = 0; part < parts; part++, token += s->steps + 1) {
-        s->part[part] = part_of(s, part, token);
+    return (size_t)shards * ((size_t)s->steps + 1);
+}
+
+sequence tg__sequence_cut(const sequence *s, int shards, int *token)
+{
+    sequence cut = *s;
+    cut.shards = shards;
+    for (int k = 0, at = 0; k < shards; k++, token += s->steps + 1) {
+        cut.shard[k] = shard_of(&cut, k, token);
         for (int t = 0; t < s->steps; t++) {
             token[t] = at;
-            at += s->full ? s->part[part].rows : tg__pieces(s->active[t] - part, parts);
+            at += s->full ? cut.shard[k].rows : tg__pieces(s->active[t] - k, shards);
         }
         token[s->steps] = at;
     }
+    return cut;
 }
 
 /* A counting sort by falling length; rows of equal length keep their order. */
 void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
 {
     int *order = room, *active = room + B, *offset = active + T + 1;
-    *s = (sequence){ .T = T,
-                     .B = B,
-                     .full = true,
-                     .order = order,
-                     .active = active,
-                     .offset = offset,
-                     .token = offset + T + 1 };
+    *s = (sequence){ .T = T, .B = B, .full = true, .order = order, .active = active, .offset = offset };
     for (int b = 0; b < B && lengths; b++)
         if (lengths[b] != T) s->full = false;
     if (s->full) {
         for (int b = 0; b < B; b++) order[b] = b;
         for (int t = 0; t <= T; t++) active[t] = t < T ? B : 0, offset[t] = t * B;
         s->steps = T, s->tokens = T * B;
-        tg__sequence_cut(s, 1);
+        *s = tg__sequence_cut(s, 1, offset + T + 1);
         return;
     }
     /* active[t] = rows longer than t; it is also where the rows of length t start in the order */
@@ -62,12 +62,12 @@ void tg__sequence_init(sequence *s, int T, int B, const int *lengths, int *room)
     for (int t = 0, at = 0; t <= T; at += active[t], t++) offset[t] = at;
     while (s->steps < T && active[s->steps]) s->steps++;
     s->tokens = offset[s->steps];
-    tg__sequence_cut(s, 1);
+    *s = tg__sequence_cut(s, 1, offset + T + 1);
 }
 
-/* ---- parts ---- */
+/* ---- shards ---- */
 
-bool tg__sequence_next_run(sequence_part p, int *token, int end, sequence_run *run)
+bool tg__sequence_next_run(batch_shard p, int *token, int end, token_run *run)
 {
     if (*token >= end) return false;
     while (p.token[run->t + 1] <= *token) run->t++;
@@ -77,16 +77,16 @@ bool tg__sequence_next_run(sequence_part p, int *token, int end, sequence_run *r
     return true;
 }
 
-static size_t packed_row(const sequence *s, sequence_part p, sequence_run run, int D)
+static size_t packed_row(const sequence *s, batch_shard p, token_run run, int D)
 {
     return ((size_t)s->offset[run.t] + (size_t)p.first + (size_t)run.row * (size_t)p.apart) * (size_t)D;
 }
 
-void tg__sequence_take(const sequence *s, sequence_part p, int first, int end, int D, const tg_real *x,
-                       tg_real *to)
+void tg__sequence_gather(const sequence *s, batch_shard p, int first, int end, int D, const tg_real *x,
+                         tg_real *to)
 {
     const size_t width = (size_t)D, apart = width * (size_t)p.apart;
-    for (sequence_run run = { 0 }; tg__sequence_next_run(p, &first, end, &run);) {
+    for (token_run run = { 0 }; tg__sequence_next_run(p, &first, end, &run);) {
         const tg_real *from = x + packed_row(s, p, run, D);
         for (int i = 0; i < run.rows; i++, from += apart, to += width) memcpy(to, from, width * sizeof *to);
     }
@@ -97,11 +97,11 @@ CLONED static void add_row(size_t n, const tg_real *restrict from, tg_real *rest
     for (size_t j = 0; j < n; j++) to[j] += from[j];
 }
 
-void tg__sequence_put(const sequence *s, sequence_part p, int first, int end, int D, const tg_real *from,
-                      bool add, tg_real *x)
+void tg__sequence_scatter(const sequence *s, batch_shard p, int first, int end, int D, const tg_real *from,
+                          bool add, tg_real *x)
 {
     const size_t width = (size_t)D, apart = width * (size_t)p.apart;
-    for (sequence_run run = { 0 }; tg__sequence_next_run(p, &first, end, &run);) {
+    for (token_run run = { 0 }; tg__sequence_next_run(p, &first, end, &run);) {
         tg_real *to = x + packed_row(s, p, run, D);
         for (int i = 0; i < run.rows; i++, to += apart, from += width)
             if (add)
