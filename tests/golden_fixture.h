@@ -3,6 +3,7 @@
 #define GOLDEN_FIXTURE_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,13 @@ static inline void read_golden(golden *g, const char *variant)
         read_array(line, &g->array[g->n]);
     }
     fclose(file);
+}
+
+static inline bool has(const golden *g, const char *name)
+{
+    for (int i = 0; i < g->n; i++)
+        if (!strcmp(g->array[i].name, name)) return true;
+    return false;
 }
 
 static inline const array *find(const golden *g, const char *prefix, const char *name)

@@ -44,7 +44,12 @@ static tg_tensor *checked(tg_tape *t, const golden *g, const char *name, tg_tens
     return tg_sum(t, tg_multiply(t, result, input(t, find(g, "weight:", name))));
 }
 
-static const tg_cell cells[] = { TG_GRU, TG_GRU_RESET_AFTER };
+/* Every cell there is. */
+static const tg_cell cells[] = {
+#define TG_CELL(enumerator, file, name) enumerator,
+#include <tidegate/cells.def>
+#undef TG_CELL
+};
 
 START_TEST(outputs_states_and_every_gradient_are_those_of_pytorch)
 {
@@ -61,12 +66,16 @@ START_TEST(outputs_states_and_every_gradient_are_those_of_pytorch)
     tg_tape *t = tg_tape_new(cx);
     tg_tape_begin(t, TG_TRAIN);
     tg_tensor *x = input(t, find(&g, "", "x"));
-    tg_state before = { .h = input(t, find(&g, "", "h0")) }, after;
+    tg_state before = { .h = input(t, find(&g, "", "h0")) }, after = { 0 };
+    if (has(&g, "c0")) before.c = input(t, find(&g, "", "c0"));
     tg_tensor *y = tg_rnn_run(rnn, t, x, lengths, &before, &after);
     tg_tensor *loss = tg_add(t, checked(t, &g, "y", y), checked(t, &g, "h", after.h));
+    ck_assert(!after.c == !before.c);
+    if (after.c) loss = tg_add(t, loss, checked(t, &g, "c", after.c));
     ck_assert_int_eq(tg_tape_backward(t, loss), TG_OK);
     assert_close(find(&g, "gradient:", "x"), x->grad, tg_tensor_size(x));
     assert_close(find(&g, "gradient:", "h0"), before.h->grad, tg_tensor_size(before.h));
+    if (before.c) assert_close(find(&g, "gradient:", "c0"), before.c->grad, tg_tensor_size(before.c));
     assert_gradients(ps, &g);
     tg_context_free(cx);
 }
