@@ -15,6 +15,11 @@ static const tg_attention_rnn_config configs[] = {
       .input_feeding = true },
     { .attention = { .kind = TG_ATTENTION_GENERAL }, .attentional = 3, .input_feeding = true },
     { .cell = TG_GRU_RESET_AFTER, .attention = { .kind = TG_ATTENTION_GENERAL, .coverage = true } },
+#define TG_CELL(enumerator, file, name)                                                                      \
+    { .cell = enumerator, .attention = { .kind = TG_ATTENTION_ADDITIVE } },                                  \
+        { .cell = enumerator, .attention = { .kind = TG_ATTENTION_DOT }, .input_feeding = true },
+#include <tidegate/cells.def>
+#undef TG_CELL
 };
 enum { CONFIGS = sizeof configs / sizeof *configs };
 

@@ -19,7 +19,7 @@
 
 _Static_assert(sizeof(tg_real) == 8, "gradients are checked in double");
 
-enum { D = 3, V = 4, MOST = 4096, MOST_OUTPUTS = 6 };
+enum { D = 3, V = 4, MOST = 4096, MOST_OUTPUTS = 7 };
 
 typedef struct fixture {
     tg_context *cx;
@@ -27,7 +27,7 @@ typedef struct fixture {
     tg_tape *t;
     int T, B;
     const int *lengths;
-    tg_parameter *x, *y, *h;
+    tg_parameter *x, *y, *h, *c; /* c: of cells that have it */
     void *layer, *other;
 } fixture;
 
@@ -207,26 +207,39 @@ static void make_rnn(fixture *f, tg_rnn_config config)
 {
     make_x(f);
     f->layer = tg_rnn_new(f->ps, "rnn", D, 4, &config);
-    f->h = input(f, "h0", 3, (config.layers ? config.layers : 1) * (config.bidirectional ? 2 : 1), f->B, 4);
+    const tg_rnn_info l = tg_rnn_describe(f->layer);
+    f->h = input(f, "h0", 3, l.layers * l.directions, f->B, 4);
+    if (l.states > 1) f->c = input(f, "c0", 3, l.layers * l.directions, f->B, 4);
 }
 #define RNN(name, ...)                                                                                       \
     static void make_##name(fixture *f) { make_rnn(f, (tg_rnn_config){ __VA_ARGS__ }); }
-RNN(before, .cell = TG_GRU)
-RNN(after, .cell = TG_GRU_RESET_AFTER)
-RNN(before_3_layers, .cell = TG_GRU, .layers = 3)
-RNN(after_2_layers, .cell = TG_GRU_RESET_AFTER, .layers = 2, .dropout = (tg_real)0.3)
-RNN(before_2_directions, .cell = TG_GRU, .layers = 2, .bidirectional = true, .dropout = (tg_real)0.3)
-RNN(after_2_directions, .cell = TG_GRU_RESET_AFTER, .bidirectional = true)
+RNN(3_layers, .layers = 3)
+#define TG_CELL(enumerator, file, text)                                                                      \
+    RNN(file, .cell = enumerator)                                                                            \
+    RNN(file##_deep, .cell = enumerator, .layers = 2, .bidirectional = true, .dropout = (tg_real)0.3)
+#include <tidegate/cells.def>
+#undef TG_CELL
 
-/* Every step's output and the state after the last step, each with its own gradient. */
+/* The states before; from is NULL for cells without c. */
+static tg_state before(fixture *f)
+{
+    return (tg_state){ H(f), f->c ? tg_parameter_tensor(f->c, f->t) : NULL };
+}
+/* The output and the states after, of which c may not be there. */
+static int rnn_outputs(tg_tensor *y, tg_state after, tg_tensor **out)
+{
+    out[0] = y, out[1] = after.h, out[2] = after.c;
+    return after.c ? 3 : 2;
+}
+
+/* Every step's output and the states after the last step, each with its own gradient. */
 static int run_rnn(fixture *f, tg_tensor **out)
 {
-    tg_state in = { f->h ? H(f) : NULL }, after;
-    out[0] = tg_rnn_run(f->layer, f->t, X(f), f->lengths, &in, &after);
-    out[1] = after.h;
-    return 2;
+    tg_state in = before(f), after;
+    tg_tensor *y = tg_rnn_run(f->layer, f->t, X(f), f->lengths, &in, &after);
+    return rnn_outputs(y, after, out);
 }
-/* Only the state, and from zeros. */
+/* Only the state h, and from zeros. */
 static int run_rnn_state(fixture *f, tg_tensor **out)
 {
     tg_state after;
@@ -237,19 +250,17 @@ static int run_rnn_state(fixture *f, tg_tensor **out)
 /* The same layer run on its input twice, the second time from the state of the first. */
 static int run_rnn_twice(fixture *f, tg_tensor **out)
 {
-    tg_state in = { H(f) }, middle, after;
-    out[0] = tg_rnn_run(f->layer, f->t, X(f), f->lengths, &in, &middle);
-    out[0] = tg_add(f->t, out[0], tg_rnn_run(f->layer, f->t, X(f), f->lengths, &middle, &after));
-    out[1] = after.h;
-    return 2;
+    tg_state in = before(f), middle, after;
+    tg_tensor *y = tg_rnn_run(f->layer, f->t, X(f), f->lengths, &in, &middle);
+    y = tg_add(f->t, y, tg_rnn_run(f->layer, f->t, X(f), f->lengths, &middle, &after));
+    return rnn_outputs(y, after, out);
 }
 static int run_rnn_steps(fixture *f, tg_tensor **out)
 {
-    tg_state state = { H(f) };
-    for (int k = 0; k < f->T; k++)
-        out[0] = tg_rnn_step(f->layer, f->t, tg_row(f->t, X(f), k), &state, &state);
-    out[1] = state.h;
-    return 2;
+    tg_state state = before(f);
+    tg_tensor *y = NULL;
+    for (int k = 0; k < f->T; k++) y = tg_rnn_step(f->layer, f->t, tg_row(f->t, X(f), k), &state, &state);
+    return rnn_outputs(y, state, out);
 }
 
 /* ---- attention ---- */
@@ -294,6 +305,7 @@ static void make_attention_rnn(fixture *f, tg_attention_rnn_config config)
     f->y = input(f, "memory", 3, S, f->B, M);
     f->h = input(f, "h0", 2, f->B, M, 0);
     f->layer = tg_attention_rnn_new(f->ps, "decoder", D, M, M, &config);
+    if (config.cell == TG_LSTM) f->c = input(f, "c0", 2, f->B, M, 0);
 }
 #define ATTENTION_RNN(name, ...)                                                                             \
     static void make_##name(fixture *f) { make_attention_rnn(f, (tg_attention_rnn_config){ __VA_ARGS__ }); }
@@ -307,11 +319,19 @@ ATTENTION_RNN(luong_feeding, .attention = { .kind = TG_ATTENTION_GENERAL }, .att
 ATTENTION_RNN(luong_all, .cell = TG_GRU_RESET_AFTER,
               .attention = { .kind = TG_ATTENTION_DOT, .coverage = true }, .input_feeding = true)
 
+#define TG_CELL(enumerator, file, text)                                                                      \
+    ATTENTION_RNN(file##_bahdanau, .cell = enumerator, .attention = { .kind = TG_ATTENTION_ADDITIVE })       \
+    ATTENTION_RNN(file##_luong, .cell = enumerator, .attention = { .kind = TG_ATTENTION_DOT },               \
+                  .input_feeding = true)
+#include <tidegate/cells.def>
+#undef TG_CELL
+
 /* Everything that comes out: each step's, and the state after the last. */
 static int outputs_of(tg_attended y, tg_attention_state after, tg_tensor **out)
 {
     int n = 0;
-    tg_tensor *all[] = { y.output, y.context, y.attentional, after.h, after.attentional, after.coverage };
+    tg_tensor *all[] = { y.output, y.context,         y.attentional, after.h,
+                         after.c,  after.attentional, after.coverage };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]) out[n++] = all[i];
     return n;
@@ -322,7 +342,7 @@ static tg_memory memory_of(fixture *f)
 }
 static int run_attention_rnn(fixture *f, tg_tensor **out)
 {
-    tg_attention_state in = { .h = H(f) }, after;
+    tg_attention_state in = { .h = H(f), .c = f->c ? tg_parameter_tensor(f->c, f->t) : NULL }, after;
     const tg_memory memory = memory_of(f);
     const tg_attended y = tg_attention_rnn_run(f->layer, f->t, X(f), f->lengths, &memory, &in, &after);
     return outputs_of(y, after, out);
@@ -374,18 +394,15 @@ static const grad_case op_cases[] = {
 };
 
 static const grad_case rnn_cases[] = {
-    { "gru", TAPE_OP_rnn, make_before, run_rnn },
-    { "gru, state only", TAPE_OP_rnn, make_before, run_rnn_state },
-    { "gru, run twice", TAPE_OP_rnn, make_before, run_rnn_twice },
-    { "gru, step by step", TAPE_OP_rnn, make_before, run_rnn_steps },
-    { "gru, 3 layers", TAPE_OP_rnn, make_before_3_layers, run_rnn },
-    { "gru, 2 layers, 2 directions, dropout", TAPE_OP_rnn, make_before_2_directions, run_rnn },
-    { "gru reset after", TAPE_OP_rnn, make_after, run_rnn },
-    { "gru reset after, state only", TAPE_OP_rnn, make_after, run_rnn_state },
-    { "gru reset after, run twice", TAPE_OP_rnn, make_after, run_rnn_twice },
-    { "gru reset after, step by step", TAPE_OP_rnn, make_after, run_rnn_steps },
-    { "gru reset after, 2 layers, dropout", TAPE_OP_rnn, make_after_2_layers, run_rnn },
-    { "gru reset after, 2 directions", TAPE_OP_rnn, make_after_2_directions, run_rnn },
+    { "gru, 3 layers", TAPE_OP_rnn, make_3_layers, run_rnn },
+#define TG_CELL(enumerator, file, text)                                                                      \
+    { text, TAPE_OP_rnn, make_##file, run_rnn },                                                             \
+        { text ", state only", TAPE_OP_rnn, make_##file, run_rnn_state },                                    \
+        { text ", run twice", TAPE_OP_rnn, make_##file, run_rnn_twice },                                     \
+        { text ", step by step", TAPE_OP_rnn, make_##file, run_rnn_steps },                                  \
+        { text ", 2 layers, 2 directions, dropout", TAPE_OP_rnn, make_##file##_deep, run_rnn },
+#include <tidegate/cells.def>
+#undef TG_CELL
 };
 
 static const grad_case attention_cases[] = {
@@ -408,6 +425,11 @@ static const grad_case attention_cases[] = {
     { "Luong, input feeding, run twice", TAPE_OP_attention_rnn, make_luong_feeding, run_attention_rnn_twice },
     { "Luong, feeding, coverage, reset after", TAPE_OP_attention_rnn, make_luong_all, run_attention_rnn },
     { "Luong, feeding, coverage, run twice", TAPE_OP_attention_rnn, make_luong_all, run_attention_rnn_twice },
+#define TG_CELL(enumerator, file, text)                                                                      \
+    { "Bahdanau, " text, TAPE_OP_attention_rnn, make_##file##_bahdanau, run_attention_rnn },                 \
+        { "Luong, feeding, " text, TAPE_OP_attention_rnn, make_##file##_luong, run_attention_rnn_twice },
+#include <tidegate/cells.def>
+#undef TG_CELL
 };
 
 static const struct {

@@ -32,6 +32,12 @@ static const tg_encoder_decoder_config kinds[] = {
       .tying = TG_TIE_TARGET },
     { .bidirectional = true, .layers = 2 },
     { .cell = TG_GRU_RESET_AFTER, .tying = TG_TIE_TARGET },
+/* every cell, with a layer below the one that attends, and without attention */
+#define TG_CELL(enumerator, file, name)                                                                      \
+    { .cell = enumerator, .attention = TG_ATTENTION_ADDITIVE, .layers = 2 },                                 \
+        { .cell = enumerator, .attention = TG_ATTENTION_DOT, .input_feeding = true }, { .cell = enumerator },
+#include <tidegate/cells.def>
+#undef TG_CELL
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, KIND_V = 13 };
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 CELLS = "src/kernels/recurrent/cells/"
-GRU, AFTER = CELLS + "gru.c", CELLS + "gru_reset_after.c"
+GRU, AFTER, LSTM = (f"{CELLS}{name}.c" for name in ("gru", "gru_reset_after", "lstm"))
 STEP, SWEEP, GRADIENTS = (f"src/kernels/recurrent/{name}.c" for name in ("step", "sweep", "gradients"))
 GATES, LOOK, ATTENDING = "src/kernels/simd/kernels.c", "src/kernels/attention.c", "src/kernels/recurrent/attending.c"
 
@@ -32,6 +32,15 @@ FAULTS = [
     ("reset after: dr without q", AFTER, "dr = dg * q * r * (1 - r)", "dr = dg * r * (1 - r)"),
     ("reset after: dq without r", AFTER, "set_kept(u, 0, dg * r);", "set_kept(u, 0, dg);"),
     ("reset after: dh without the part that z lets through", AFTER, "set_d_state(u, 0, dh * z);", "set_d_state(u, 0, dh * 0);"),
+    ("lstm: dc without the part through h", LSTM, "fma_(dh * o, d_tanh(tanh_c), d_state(u, 1))", "d_state(u, 1)"),
+    ("lstm: dc without what arrives from c(t+1)", LSTM, "fma_(dh * o, d_tanh(tanh_c), d_state(u, 1))", "dh * o * d_tanh(tanh_c)"),
+    ("lstm: dc without the derivative of tanh", LSTM, "fma_(dh * o, d_tanh(tanh_c), d_state(u, 1))", "fma_(dh, o, d_state(u, 1))"),
+    ("lstm: di with the wrong factor", LSTM, "dc * g * d_sigmoid(i)", "dc * i * d_sigmoid(i)"),
+    ("lstm: df with c(t) in place of c(t-1)", LSTM, "dc * before(u, 1) * d_sigmoid(f)", "dc * kept(u, C) * d_sigmoid(f)"),
+    ("lstm: dg without the derivative of tanh", LSTM, "dc * i * d_tanh(g)", "dc * i"),
+    ("lstm: do without tanh(c)", LSTM, "dh * tanh_c * d_sigmoid(o)", "dh * d_sigmoid(o)"),
+    ("lstm: dc(t-1) without the forget gate", LSTM, "set_d_state(u, 1, dc * f);", "set_d_state(u, 1, dc);"),
+    ("lstm: dh(t-1) not cleared", LSTM, "set_d_state(u, 0, all(0));", ""),
     ("dh without the products", STEP, "transposed_product(w, p, m, &s[i], b, A.of[i], 1, c->d[0]);", ""),
     ("dh without the second product of a phase", STEP, "m < w->cell->phase[p].products; m++) {", "m < 1; m++) {"),
     ("the gradient of a kept column is lost", STEP, "transposed_product(w, phase + 1, 0, &s[i], b, A.of[i], 0, s[i].dkept);",

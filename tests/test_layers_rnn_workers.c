@@ -120,7 +120,7 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_sizes_that_are_timed)
                                     { 20, 32, 128, 256 },
                                     { 4, 64, 256, 512 } };
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
-        for (int cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
+        for (int cell = TG_GRU; cell < TG_CELLS; cell++)
             assert_same_bits(
                 "timed",
                 (size){
@@ -132,7 +132,7 @@ END_TEST
 /* With eight workers neither eight rows nor two panels of units each are enough for all: a grid of both. */
 START_TEST(same_bits_where_both_rows_and_units_are_shared_out)
 {
-    for (int cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
+    for (int cell = TG_GRU; cell < TG_CELLS; cell++)
         for (int ragged = 0; ragged <= 1; ragged++)
             assert_same_bits("grid", (size){ { .cell = (tg_cell)cell }, 12, 30, 40, 160, ragged },
                              (const int[]){ 3, 6, 8, 16 }, 4, true);
@@ -146,7 +146,7 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_for_single_steps)
         { 1, 64, 128 }, { 1, 70, 333 }, { 2, 40, 200 }, { 13, 64, 150 }, { 40, 90, 330 }
     };
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
-        for (int cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
+        for (int cell = TG_GRU; cell < TG_CELLS; cell++)
             assert_same_bits(
                 "one step",
                 (size){ { .cell = (tg_cell)cell }, 1, sizes[k][0], sizes[k][1], sizes[k][2], false },
@@ -160,11 +160,11 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_50_random_sizes)
     for (uint64_t k = 0; k < 50; k++) {
         int n[4];
         tg__recurrent_sharing_override = k % 4 ? 1 : 0; /* small ones, too */
-        for (uint64_t i = 0; i < 4; i++) {        /* small ones as likely as large ones */
+        for (uint64_t i = 0; i < 4; i++) {              /* small ones as likely as large ones */
             static const int most[4] = { 20, 80, 150, 150 };
             n[i] = (int)pow((double)most[i], tg__random_uniform(key, k, i));
         }
-        const size z = { { .cell = k % 2 ? TG_GRU_RESET_AFTER : TG_GRU, .bidirectional = k % 5 == 0 },
+        const size z = { { .cell = (tg_cell)(k % TG_CELLS), .bidirectional = k % 5 == 0 },
                          n[0],
                          n[1],
                          n[2],

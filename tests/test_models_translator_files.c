@@ -66,7 +66,7 @@ START_TEST(wrong_configuration_in_a_file_fails_with_a_sentence_and_changes_nothi
         { "model/kind", 't', .text = "classifier", .says = "classifier" },
         { "model/kind", 'i', 1 },
         { "model/cell", 0 },
-        { "model/cell", 't', .text = "lstm", .says = "'lstm'" },
+        { "model/cell", 't', .text = "sru", .says = "'sru'" },
         { "model/embed", 0 },
         { "model/embed", 'i', 0, .says = "is 0" },
         { "model/hidden", 0 },

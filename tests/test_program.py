@@ -75,7 +75,7 @@ def wrong_usage_says_so_in_two_lines(folder):
             ([*train, "--lr", "1e999"], "not '1e999'"),
             ([*train, "--lr=-1"], "not '-1'"),
             ([*train, "--dropout", "1"], "--dropout takes a number from 0 to 0.99, not '1'"),
-            ([*train, "--cell", "lstm"], "--cell is one of gru|gru-reset-after, not 'lstm'"),
+            ([*train, "--cell", "sru"], f"--cell is one of {'|'.join(harness.CELLS)}, not 'sru'"),
             ([*train, "--out="], "--out takes a DIR"),
             ([*train, "--merges", "0"], "--merges takes a whole number from 1"),
             ([*train, "--codes", "c", "--tokenizer", "words"], "--codes does nothing here: it acts only with --tokenizer auto|bpe"),
@@ -465,7 +465,7 @@ def a_run_of_a_newer_format_is_refused_and_left_as_it_is(folder):
 def bench_times_the_sizes_that_are_asked_for(folder):
     result = succeeds("bench", "--size", "3,2,5,7", "--size", "2,1,4,33", "--seconds", "0", "--threads", "1")
     lines = [line.split() for line in result.out.splitlines()[3:]]
-    sizes = [[*size.split(), cell] for size in ("3 2 5 7", "2 1 4 33") for cell in ("gru", "gru-reset-after")]
+    sizes = [[*size.split(), cell] for size in ("3 2 5 7", "2 1 4 33") for cell in harness.CELLS]
     expect([line[:5] for line in lines] == sizes and all(float(line[5]) > 0 for line in lines), result.out)
     result = succeeds("bench", "--size", "3,2,5,7", "--cell", "gru", "--seconds", "0")
     expect(len(result.out.splitlines()) == 4, result.out)

@@ -4,6 +4,7 @@ A test is a function whose name is a sentence; it is handed a fresh directory, w
 import fcntl
 import os
 import pathlib
+import re
 import pty
 import select
 import shutil
@@ -18,6 +19,7 @@ PROGRAM = ""  # set by main()
 COMPARE = ""
 EDIT = ""
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+CELLS = re.findall(r'^TG_CELL\(\w+, \w+, "(.*)"\)$', (ROOT / "include/tidegate/cells.def").read_text(), re.M)
 
 # a model that learns nothing much, but in no time
 TINY = ["--embed", "8", "--hidden", "12", "--batch", "4", "--log-every", "1"]

@@ -4,7 +4,7 @@ import os
 import re
 
 import test_program_harness as harness
-from test_program_harness import TINY, contents, differing, expect, fails, succeeds, tiny_pairs, trained, write
+from test_program_harness import CELLS, TINY, contents, differing, expect, fails, succeeds, tiny_pairs, trained, write
 
 COMMANDS = ["train", "train translate", "resume", "translate", "evaluate", "score", "plot", "inspect", "verify", "seal",
             "doctor", "bench"]
@@ -53,7 +53,7 @@ def a_name_that_is_nearly_right_is_asked_for(folder):
                              (["resume", "nowhere", "--set", "epoch=3"], "epochs"),
                              (["resume", "nowhere", "--epochs", "3"], "--set epochs=VALUE")]:
         fails(*arguments, code=2, says=f"; did you mean '{meant}'?")
-    for arguments in [["sing"], [*NOWHERE, "--loud"], [*NOWHERE, "--cell", "lstm"]]:
+    for arguments in [["sing"], [*NOWHERE, "--loud"], [*NOWHERE, "--cell", "transformer"]]:
         run = fails(*arguments, code=2)
         expect("did you mean" not in run.err, run)
 
@@ -63,7 +63,7 @@ def a_missing_argument_is_named(folder):
                             (["plot"], "plot: DIR is missing"), (["verify"], "verify: MODEL is missing"),
                             (["evaluate", "model"], "--data FILE is missing"), (["score"], "--reference FILE is missing"),
                             (["train", "translate", "--train", "--out", "run"], "--train takes a value (FILE), but '--out' follows"),
-                            ([*NOWHERE, "--cell"], "--cell takes a value (gru|gru-reset-after)")]:
+                            ([*NOWHERE, "--cell"], f"--cell takes a value ({'|'.join(CELLS)})")]:
         fails(*arguments, code=2, says=says)
 
 
@@ -271,7 +271,7 @@ def set_changes_settings_that_act(folder):
 def kept_options_are_checked_like_typed_ones(folder):
     run = trained(folder, epochs=1)
     write(folder / "good.h5", (run / "last.h5").read_bytes())
-    for name, says in [("cell", "options/cell cannot be read: --cell is one of gru|gru-reset-after, not 'none'"),
+    for name, says in [("cell", f"options/cell cannot be read: --cell is one of {'|'.join(CELLS)}, not 'none'"),
                        ("hidden", "options/hidden cannot be read: it is of another type")]:
         harness.edited(folder / "good.h5", run / "last.h5", **{f"options/{name}": "none"})
         fails("resume", run, "--set", "epochs=2", says=says)

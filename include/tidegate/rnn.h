@@ -14,6 +14,7 @@ typedef enum tg_cell {
 #define TG_CELL(enumerator, file, name) enumerator,
 #include "cells.def"
 #undef TG_CELL
+    TG_CELLS /* how many there are */
 } tg_cell;
 TG_API const char *tg_cell_name(tg_cell cell); /* "gru", "gru-reset-after", ...; "unknown cell" */
 

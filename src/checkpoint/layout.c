@@ -108,12 +108,13 @@ tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who)
     }
     if (c->n_states < 0) return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: n_states is %d", who, c->n_states);
     for (int i = 0; i < tg__checkpoint_states(c); i++)
-        if (!c->states[i].h)
-            return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: state %d has no h", who, i);
-        else if (c->states[i].h == &cx->nil || c->states[i].h->cx != cx)
-            return tg_context_note(cx, TG_ERR_STATE, "%s: state %d %s", who, i,
-                                   c->states[i].h == &cx->nil ? "could not be made"
-                                                              : "belongs to another context");
+        for (int k = 0; k < STATE_TENSORS; k++) {
+            const tg_tensor *x = tg__checkpoint_state(c, i, k).x;
+            if (!x && k == 0) return tg_context_note(cx, TG_ERR_ARGUMENT, "%s: state %d has no h", who, i);
+            if (x && (x == &cx->nil || x->cx != cx))
+                return tg_context_note(cx, TG_ERR_STATE, "%s: state %d %s", who, i,
+                                       x == &cx->nil ? "could not be made" : "belongs to another context");
+        }
     return TG_OK;
 }
 

@@ -5,7 +5,7 @@
  *     /optimizer                 kind, lr, steps, settings; /optimizer/<moment>/<name> one dataset a parameter
  *     /training                  seed, random_step; with a tg_progress its fields
  *     /training/schedule         kind and the fields of tg_schedule
- *     /training/states/0/h       carried states
+ *     /training/states/0/h       carried states; and c, of cells that have it
  *     /run                       openblas_version, openblas_core, simd_variant: not compared
  *     and whatever the caller adds. docs/checkpoint.md says it at length.                         */
 #ifndef CHECKPOINT_LAYOUT_H
@@ -50,6 +50,16 @@ path_text tg__path(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* The context of what is to be saved or restored; NULL: nothing was given. */
 tg_context *tg__checkpoint_context(const tg_checkpoint *c);
 int tg__checkpoint_states(const tg_checkpoint *c);
+/* The tensors of a carried state, by name; x is NULL for one that the cell does not have. */
+enum { STATE_TENSORS = 2 };
+typedef struct named_state {
+    const char *name;
+    tg_tensor *x;
+} named_state;
+static inline named_state tg__checkpoint_state(const tg_checkpoint *c, int i, int k)
+{
+    return k ? (named_state){ "c", c->states[i].c } : (named_state){ "h", c->states[i].h };
+}
 
 /* Checks that hold for saving and restoring: the context is not in error, what was given fits together. */
 tg_status tg__checkpoint_check(const tg_checkpoint *c, const char *who);

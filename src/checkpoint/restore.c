@@ -198,11 +198,17 @@ static tg_status check_states(const restore *r)
 {
     const int n = tg__checkpoint_states(r->c);
     for (int i = 0; i < n; i++) {
-        const tg_tensor *h = r->c->states[i].h;
-        const path_text path = tg__path("training/states/%d/h", i);
-        tg_status s = check_array(r, path.s, h->rank, h->dim);
-        if (!s) s = check_numbers(r, path.s, false);
-        if (s) return s;
+        for (int k = 0; k < STATE_TENSORS; k++) {
+            const named_state state = tg__checkpoint_state(r->c, i, k);
+            const path_text path = tg__path("training/states/%d/%s", i, state.name);
+            if (!state.x && tg_archive_has(r->a, path.s))
+                return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: state %d has %s, which was not asked for",
+                                       r->file, i, state.name);
+            if (!state.x) continue;
+            tg_status s = check_array(r, path.s, state.x->rank, state.x->dim);
+            if (!s) s = check_numbers(r, path.s, false);
+            if (s) return s;
+        }
     }
     if (tg_archive_has(r->a, tg__path("training/states/%d/h", n).s))
         return tg_context_note(r->cx, TG_ERR_FORMAT, "%s: holds more than the %d states asked for", r->file,
@@ -275,11 +281,14 @@ static void set_all(const restore *r)
         set_views(r, tg__optimizer_params(o), tg__path("optimizer/%s", tg__optimizer_moment_name(o, k)).s,
                   tg__optimizer_moment(o, k));
     if (o) tg__optimizer_restore(o, r->steps, (double)r->lr);
-    for (int i = 0; i < tg__checkpoint_states(c); i++) {
-        tg_tensor *h = c->states[i].h;
-        memcpy(h->data, tg__archive_find(r->a, tg__path("training/states/%d/h", i).s)->data,
-               tg__size(h) * sizeof *h->data);
-    }
+    for (int i = 0; i < tg__checkpoint_states(c); i++)
+        for (int k = 0; k < STATE_TENSORS; k++) {
+            const named_state state = tg__checkpoint_state(c, i, k);
+            if (state.x)
+                memcpy(state.x->data,
+                       tg__archive_find(r->a, tg__path("training/states/%d/%s", i, state.name).s)->data,
+                       tg__size(state.x) * sizeof *state.x->data);
+        }
     if (c->schedule) *c->schedule = r->schedule;
     if (c->progress) *c->progress = r->progress;
     if (c->progress || o) tg_context_set_step(r->cx, r->random_step);

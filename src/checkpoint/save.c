@@ -92,11 +92,15 @@ static tg_status check_all_finite(tg_context *cx, const tg_checkpoint *c, const 
     for (int k = 0; !s && o && k < tg__optimizer_moments(o); k++)
         s = check_finite(cx, tg__optimizer_params(o), tg__optimizer_moment(o, k), path,
                          tg__path("the optimizer's %s of", tg__optimizer_moment_name(o, k)).s);
-    for (int i = 0; !s && i < tg__checkpoint_states(c); i++) {
-        const tg_tensor *h = c->states[i].h;
-        const size_t n = tg__size(h), bad = tg__first_nonfinite(h->data, n);
-        if (bad < n) s = not_finite(cx, path, "state", tg__path("%d", i).s, h->data[bad], bad, n);
-    }
+    for (int i = 0; !s && i < tg__checkpoint_states(c); i++)
+        for (int k = 0; !s && k < STATE_TENSORS; k++) {
+            const named_state state = tg__checkpoint_state(c, i, k);
+            const size_t n = state.x ? tg__size(state.x) : 0,
+                         bad = n ? tg__first_nonfinite(state.x->data, n) : 0;
+            if (bad < n)
+                s = not_finite(cx, path, "state", tg__path("%d/%s", i, state.name).s, state.x->data[bad], bad,
+                               n);
+        }
     return s;
 }
 
@@ -125,11 +129,13 @@ static tg_status put_training(tg_archive *a, tg_context *cx, const tg_checkpoint
         tg_archive_put_text(a, "training/schedule/kind", tg_schedule_name(c->schedule->kind));
         s = put_fields(a, file, tg__schedule_field, c->schedule);
     }
-    for (int i = 0; i < tg__checkpoint_states(c); i++) {
-        const tg_tensor *h = c->states[i].h;
-        tg_archive_put_array(a, tg__path("training/states/%d/h", i).s, CHECKPOINT_REAL, h->rank, h->dim,
-                             h->data);
-    }
+    for (int i = 0; i < tg__checkpoint_states(c); i++)
+        for (int k = 0; k < STATE_TENSORS; k++) {
+            const named_state state = tg__checkpoint_state(c, i, k);
+            if (state.x)
+                tg_archive_put_array(a, tg__path("training/states/%d/%s", i, state.name).s, CHECKPOINT_REAL,
+                                     state.x->rank, state.x->dim, state.x->data);
+        }
     return s;
 }
 

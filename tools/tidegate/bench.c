@@ -14,13 +14,10 @@ typedef struct settings {
     double seconds;
 } settings;
 
-enum { CELL_BOTH, CELL_BEFORE, CELL_AFTER };
-
 static const option options[] = {
     { "size", OPTION_LIST, offsetof(settings, sizes), NULL, 0, 0, "T,B,I,H",
       "steps, rows, inputs, units; several times: one after the other" },
-    { "cell", OPTION_CHOICE, offsetof(settings, cell), "both", 0, 0, "both|gru|gru-reset-after",
-      "which of them" },
+    { "cell", OPTION_CHOICE, offsetof(settings, cell), "all", 0, 0, all_or_a_cell, "which of them" },
     THREADS_OPTION(settings, 0),
     { "seconds", OPTION_NUMBER, offsetof(settings, seconds), "0.5", 0, 1e6, "S",
       "for each line; three steps at least" },
@@ -92,6 +89,7 @@ typedef struct layer {
     tg_parameter *x, *h0;
     tg_real *dy;
     tg_state state; /* of one row, step by step */
+    double weights; /* of the products: multiply-adds a token, forward */
 } layer;
 
 static void train_step(void *user)
@@ -113,6 +111,18 @@ static void stream_step(void *user)
     tg_state_keep(&l->state, &out);
 }
 
+/* The numbers of all weight matrices of the layer. */
+static double weights_of(const tg_params *ps)
+{
+    double sum = 0;
+    for (int i = 0; i < tg_params_count(ps); i++) {
+        tg_parameter_info info;
+        tg_params_info(ps, i, &info);
+        if (!strncmp(info.name, "rnn/", 4) && info.rank == 2) sum += (double)info.size;
+    }
+    return sum;
+}
+
 /* A context of its own, so that its memory is that of this size. rank: of x, (T,B,I) or (B,I). */
 static layer layer_new(const settings *s, tg_cell cell, size z, int rank)
 {
@@ -124,6 +134,7 @@ static layer layer_new(const settings *s, tg_cell cell, size z, int rank)
                            (tg_init){ TG_INIT_UNIFORM, 1 });
     l.h0 = tg_parameter_new(ps, "h0", 3, (int[]){ 1, z.B, z.H }, (tg_init){ TG_INIT_UNIFORM, 1 });
     l.rnn = tg_rnn_new(ps, "rnn", z.I, z.H, &(tg_rnn_config){ .cell = cell });
+    l.weights = weights_of(ps);
     l.sgd = tg_sgd_new(ps, &(tg_sgd_config){ .lr = (tg_real)1e-6 });
     l.state = tg_state_new(l.cx, l.rnn, 1);
     l.dy = tg_context_allocate(l.cx, n * sizeof *l.dy);
@@ -144,7 +155,7 @@ static bool time_training(const settings *s, tg_cell cell, size z, double peak, 
 {
     layer l = layer_new(s, cell, z, 3);
     const double seconds = tg_context_ok(l.cx) ? median_seconds(train_step, &l, s->seconds) : 1;
-    const double tokens = (double)z.T * z.B, speed = 6 * tokens * 3 * z.H * ((double)z.I + z.H) / seconds;
+    const double tokens = (double)z.T * z.B, speed = 6 * tokens * l.weights / seconds;
     const double numbers = (double)tg_tape_bytes(l.t) / (double)sizeof(tg_real);
     if (!layer_end(&l)) return false;
     printf("%5d %5d %5d %5d  %-16s %10.3f %9.1f %7.0f%% %9.0f%% %10.1f\n", z.T, z.B, z.I, z.H,
@@ -157,7 +168,7 @@ static bool time_stream(const settings *s, tg_cell cell, int H)
 {
     const size z = { 1, 1, H, H };
     layer l = layer_new(s, cell, z, 2);
-    const size_t bytes = 6 * (size_t)H * (size_t)H * sizeof(tg_real);
+    const size_t bytes = (size_t)l.weights * sizeof(tg_real);
     const double seconds = tg_context_ok(l.cx) ? median_seconds(stream_step, &l, s->seconds) : 1,
                  reading = tg_measure_reading(l.cx, bytes), speed = (double)bytes / seconds;
     if (!layer_end(&l)) return false;
@@ -186,9 +197,9 @@ static bool read_size(const char *text, size *z)
     return false;
 }
 
-static bool wanted(const settings *s, tg_cell cell)
+static bool wanted(const settings *s, tg_cell cell) /* 0: all */
 {
-    return s->cell == CELL_BOTH || (s->cell == CELL_AFTER) == (cell == TG_GRU_RESET_AFTER);
+    return s->cell == 0 || s->cell == (int)cell + 1;
 }
 
 static bool time_all(const settings *s, const size *sizes, size_t n, double peak, double product)
@@ -196,12 +207,12 @@ static bool time_all(const settings *s, const size *sizes, size_t n, double peak
     printf(
         "training step                                     ms   Gflop/s  of peak of product  memory/TBH\n");
     for (size_t k = 0; k < n; k++)
-        for (tg_cell cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
+        for (tg_cell cell = TG_GRU; cell < TG_CELLS; cell++)
             if (wanted(s, cell) && !time_training(s, cell, sizes[k], peak, product)) return false;
     if (s->sizes.n) return true;
     printf("\none row, step by step, I = H      us      GB/s  of reading\n");
     for (size_t k = 0; k < sizeof standard_units / sizeof *standard_units; k++)
-        for (tg_cell cell = TG_GRU; cell <= TG_GRU_RESET_AFTER; cell++)
+        for (tg_cell cell = TG_GRU; cell < TG_CELLS; cell++)
             if (wanted(s, cell) && !time_stream(s, cell, standard_units[k])) return false;
     return true;
 }

@@ -11,6 +11,12 @@
 
 #include "program.h"
 
+#define TG_CELL(enumerator, file, name) "|" name
+const char all_or_a_cell[] = "all"
+#include <tidegate/cells.def>
+    ;
+#undef TG_CELL
+
 /* ---- one value ---- */
 
 /* Where in the command's struct the option's value lies; `const` is the caller's to keep. */

@@ -135,4 +135,8 @@ typedef struct nearest_text {
 } nearest_text;
 nearest_text nearest_ask(const nearest *n, const char *before);
 
+/* The choices of an option that names a cell, "all|gru|gru-reset-after|...", in the order of enum tg_cell; and without "all". */
+extern const char all_or_a_cell[];
+#define A_CELL (all_or_a_cell + sizeof "all")
+
 #endif

@@ -36,8 +36,8 @@ const option training_options[] = {
     { "embed", OPTION_INTEGER, AT(embed), "128", 1, 65536, NULL, "size of a token's vector", MODEL },
     { "hidden", OPTION_INTEGER, AT(hidden), "256", 1, 65536, NULL, "size of a recurrent layer's state", MODEL },
     { "layers", OPTION_INTEGER, AT(layers), "1", 1, 64, NULL, "recurrent layers, of encoder and decoder each", MODEL },
-    { "cell", OPTION_CHOICE, AT(cell), "gru", 0, 0, "gru|gru-reset-after",
-      "where the reset gate acts: before the product (Cho et al. 2014), or after it (cuDNN, PyTorch, Keras)", MODEL },
+    { "cell", OPTION_CHOICE, AT(cell), "gru", 0, 0, A_CELL,
+      "the recurrent cell: gru (Cho et al. 2014), gru-reset-after (cuDNN, PyTorch, Keras), ...", MODEL },
     { "bidirectional", OPTION_FLAG, AT(bidirectional), "yes", 0, 0, NULL, "the encoder reads in both directions", MODEL },
     { "attention", OPTION_CHOICE, AT(attention), "additive", 0, 0, "none|additive|dot|general",
       "how the decoder looks at the source: not (Cho et al. 2014), additive (Bahdanau et al. 2015), dot or general (Luong et "

@@ -10,7 +10,7 @@
 
 enum { Z, R, G };
 
-INLINE void update_and_reset(units u)
+INLINE void gru_update_and_reset(units u)
 {
     const vec z = sigmoid_(gate(u, Z) + bias(u, Z)), r = sigmoid_(gate(u, R) + bias(u, R));
     set_gate(u, Z, z);
@@ -18,14 +18,14 @@ INLINE void update_and_reset(units u)
     set_kept(u, 0, r * before(u, 0));
 }
 
-INLINE void candidate_and_state(units u)
+INLINE void gru_candidate_and_state(units u)
 {
     const vec z = gate(u, Z), g = tanh_(gate(u, G) + bias(u, G));
     set_gate(u, G, g);
     set_h(u, fma_(z, before(u, 0) - g, g)); /* z h + (1 - z) g */
 }
 
-INLINE void candidate_and_state_backward(units u)
+INLINE void gru_candidate_backward(units u)
 {
     const vec z = gate(u, Z), g = gate(u, G), dh = d_state(u, 0);
     const vec dz = dh * (before(u, 0) - g) * z * (1 - z), dg = dh * (1 - z) * d_tanh(g);
@@ -34,7 +34,7 @@ INLINE void candidate_and_state_backward(units u)
     set_d_state(u, 0, dh * z);
 }
 
-INLINE void reset_backward(units u) /* d_kept is the gradient of r h, dg W_hg' */
+INLINE void gru_reset_backward(units u) /* d_kept is the gradient of r h, dg W_hg' */
 {
     const vec r = gate(u, R), drh = d_kept(u);
     const vec dr = drh * before(u, 0) * r * (1 - r);
@@ -42,10 +42,10 @@ INLINE void reset_backward(units u) /* d_kept is the gradient of r h, dg W_hg' *
     set_d_state(u, 0, fma_(drh, r, d_state(u, 0)));
 }
 
-CELL_FUNCTION(forward_zr, update_and_reset)
-CELL_FUNCTION(forward_g, candidate_and_state)
-CELL_FUNCTION(backward_g, candidate_and_state_backward)
-CELL_FUNCTION(backward_zr, reset_backward)
+CELL_FUNCTION(gru_forward_zr, gru_update_and_reset)
+CELL_FUNCTION(gru_forward_g, gru_candidate_and_state)
+CELL_FUNCTION(gru_backward_g, gru_candidate_backward)
+CELL_FUNCTION(gru_backward_zr, gru_reset_backward)
 
 CELL(gru) = {
     .gate = { "z", "r", "g" },
@@ -56,6 +56,6 @@ CELL(gru) = {
     .recurrent = 3,
     .memory = { +1, 0, 0 },
     .phases = 2,
-    .phase = { { FROM_HIDDEN, 0, 1, { { Z, 2, INTO_GATES, Z } }, forward_zr, backward_zr },
-               { FROM_KEPT, 0, 1, { { G, 1, INTO_GATES, G } }, forward_g, backward_g } },
+    .phase = { { FROM_HIDDEN, 0, 1, { { Z, 2, INTO_GATES, Z } }, gru_forward_zr, gru_backward_zr },
+               { FROM_KEPT, 0, 1, { { G, 1, INTO_GATES, G } }, gru_forward_g, gru_backward_g } },
 };

@@ -12,7 +12,7 @@
 
 enum { Z, R, G };
 
-INLINE void step(units u)
+INLINE void reset_after_step(units u)
 {
     const vec z = sigmoid_(gate(u, Z) + bias(u, Z) + recurrent_bias(u, Z));
     const vec r = sigmoid_(gate(u, R) + bias(u, R) + recurrent_bias(u, R));
@@ -25,7 +25,7 @@ INLINE void step(units u)
     set_h(u, fma_(z, before(u, 0) - g, g)); /* z h + (1 - z) g */
 }
 
-INLINE void step_backward(units u)
+INLINE void reset_after_step_backward(units u)
 {
     const vec z = gate(u, Z), r = gate(u, R), g = gate(u, G), q = kept(u, 0), dh = d_state(u, 0);
     const vec dz = dh * (before(u, 0) - g) * z * (1 - z), dg = dh * (1 - z) * d_tanh(g),
@@ -37,8 +37,8 @@ INLINE void step_backward(units u)
     set_d_state(u, 0, dh * z);
 }
 
-CELL_FUNCTION(forward, step)
-CELL_FUNCTION(backward, step_backward)
+CELL_FUNCTION(reset_after_forward, reset_after_step)
+CELL_FUNCTION(reset_after_backward, reset_after_step_backward)
 
 CELL(gru_reset_after) = {
     .gate = { "z", "r", "g" },
@@ -54,6 +54,6 @@ CELL(gru_reset_after) = {
                  0,
                  2,
                  { { Z, 2, INTO_GATES, Z }, { G, 1, INTO_KEPT, 0 } },
-                 forward,
-                 backward } },
+                 reset_after_forward,
+                 reset_after_backward } },
 };
