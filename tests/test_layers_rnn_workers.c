@@ -129,13 +129,14 @@ START_TEST(same_bits_for_1_2_3_5_and_8_workers_at_sizes_that_are_timed)
 }
 END_TEST
 
-/* With eight workers neither eight rows nor two panels of units each are enough for all: a grid of both. */
+/* With eight workers neither eight rows nor two panels of units each are enough for all: a grid of both. (The small cells may
+ * be done by one worker before another wakes.) */
 START_TEST(same_bits_where_both_rows_and_units_are_shared_out)
 {
     for (int cell = TG_GRU; cell < TG_CELLS; cell++)
         for (int ragged = 0; ragged <= 1; ragged++)
             assert_same_bits("grid", (size){ { .cell = (tg_cell)cell }, 12, 30, 40, 160, ragged },
-                             (const int[]){ 3, 6, 8, 16 }, 4, true);
+                             (const int[]){ 3, 6, 8, 16 }, 4, cell <= TG_LSTM);
 }
 END_TEST
 
