@@ -15,7 +15,7 @@ import tempfile
 
 CELLS = "src/kernels/recurrent/cells/"
 GRU, AFTER, LSTM = (f"{CELLS}{name}.c" for name in ("gru", "gru_reset_after", "lstm"))
-TANH = CELLS + "tanh.c"
+TANH, RELU = CELLS + "tanh.c", CELLS + "relu.c"
 STEP, SWEEP, GRADIENTS = (f"src/kernels/recurrent/{name}.c" for name in ("step", "sweep", "gradients"))
 GATES, LOOK, ATTENDING = "src/kernels/simd/kernels.c", "src/kernels/attention.c", "src/kernels/recurrent/attending.c"
 
@@ -44,6 +44,8 @@ FAULTS = [
     ("lstm: dh(t-1) not cleared", LSTM, "set_d_state(u, 0, all(0));", ""),
     ("tanh: without its derivative", TANH, "d_state(u, 0) * d_tanh(gate(u, 0))", "d_state(u, 0)"),
     ("tanh: dh(t-1) not cleared", TANH, "set_d_state(u, 0, all(0));", ""),
+    ("relu: without its derivative", RELU, "blend(gate(u, 0) > all(0), d_state(u, 0), all(0))", "d_state(u, 0)"),
+    ("relu: dh(t-1) not cleared", RELU, "set_d_state(u, 0, all(0));", ""),
     ("dh without the products", STEP, "transposed_product(w, p, m, &s[i], b, A.of[i], 1, c->d[0]);", ""),
     ("dh without the second product of a phase", STEP, "m < w->cell->phase[p].products; m++) {", "m < 1; m++) {"),
     ("the gradient of a kept column is lost", STEP, "transposed_product(w, phase + 1, 0, &s[i], b, A.of[i], 0, s[i].dkept);",
