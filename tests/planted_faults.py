@@ -15,7 +15,7 @@ import tempfile
 
 CELLS = "src/kernels/recurrent/cells/"
 GRU, AFTER, LSTM = (f"{CELLS}{name}.c" for name in ("gru", "gru_reset_after", "lstm"))
-TANH, RELU = CELLS + "tanh.c", CELLS + "relu.c"
+TANH, RELU, MINGRU = (f"{CELLS}{name}.c" for name in ("tanh", "relu", "mingru"))
 STEP, SWEEP, GRADIENTS = (f"src/kernels/recurrent/{name}.c" for name in ("step", "sweep", "gradients"))
 GATES, LOOK, ATTENDING = "src/kernels/simd/kernels.c", "src/kernels/attention.c", "src/kernels/recurrent/attending.c"
 
@@ -46,6 +46,10 @@ FAULTS = [
     ("tanh: dh(t-1) not cleared", TANH, "set_d_state(u, 0, all(0));", ""),
     ("relu: without its derivative", RELU, "blend(gate(u, 0) > all(0), d_state(u, 0), all(0))", "d_state(u, 0)"),
     ("relu: dh(t-1) not cleared", RELU, "set_d_state(u, 0, all(0));", ""),
+    ("mingru: dz with the sign of g - h turned", MINGRU, "dh * (g - before(u, 0)) * d_sigmoid(z)", "dh * (before(u, 0) - g) * d_sigmoid(z)"),
+    ("mingru: dz without the derivative of the sigmoid", MINGRU, "dh * (g - before(u, 0)) * d_sigmoid(z)", "dh * (g - before(u, 0))"),
+    ("mingru: dg with the wrong gate", MINGRU, "set_gate(u, G, dh * z);", "set_gate(u, G, dh * (1 - z));"),
+    ("mingru: dh(t-1) with the wrong gate", MINGRU, "set_d_state(u, 0, dh * (1 - z));", "set_d_state(u, 0, dh * z);"),
     ("dh without the products", STEP, "transposed_product(w, p, m, &s[i], b, A.of[i], 1, c->d[0]);", ""),
     ("dh without the second product of a phase", STEP, "m < w->cell->phase[p].products; m++) {", "m < 1; m++) {"),
     ("the gradient of a kept column is lost", STEP, "transposed_product(w, phase + 1, 0, &s[i], b, A.of[i], 0, s[i].dkept);",
