@@ -16,7 +16,7 @@ import tempfile
 CELLS = "src/kernels/recurrent/cells/"
 GRU, AFTER, LSTM = (f"{CELLS}{name}.c" for name in ("gru", "gru_reset_after", "lstm"))
 TANH, RELU, MINGRU = (f"{CELLS}{name}.c" for name in ("tanh", "relu", "mingru"))
-STEP, SWEEP, GRADIENTS = (f"src/kernels/recurrent/{name}.c" for name in ("step", "sweep", "gradients"))
+STEP, SWEEP, GRADIENTS, REGULARIZE = (f"src/kernels/recurrent/{name}.c" for name in ("step", "sweep", "gradients", "regularize"))
 GATES, LOOK, ATTENDING = "src/kernels/simd/kernels.c", "src/kernels/attention.c", "src/kernels/recurrent/attending.c"
 
 # (what is broken, file, the shipped text, the text with the fault)
@@ -55,6 +55,13 @@ FAULTS = [
     ("the gradient of a kept column is lost", STEP, "transposed_product(w, phase + 1, 0, &s[i], b, A.of[i], 0, s[i].dkept);",
      "memset(s[i].dkept, 0, sizeof *s[i].dkept);"),
     ("the gradient that arrives at y(t) is lost", STEP, "dh[j] += dy[j];", "(void)dy, (void)dh;"),
+    ("zoneout: what was kept gets no gradient", STEP, "+= s->retained[k][i * row + (size_t)j];", "+= 0;"),
+    ("dropout of the state: its mask is not in the gradient", STEP, "transposed_product(w, p, m, &s[i], b, A.of[i], 0, s[i].dkept);",
+     "transposed_product(w, p, m, &s[i], b, A.of[i], 1, c->d[0]); continue;"),
+    ("dropout of the state: the mask of a kept value is not in its gradient", STEP, "if (s[i].hidden_mask) tg__mask_rows", "if (0) tg__mask_rows"),
+    ("layer normalization: without the mean of the gradient", REGULARIZE, "dx[j] - m - x[j] * m_x", "dx[j] - x[j] * m_x"),
+    ("layer normalization: without the part through the deviation", REGULARIZE, "dx[j] - m - x[j] * m_x", "dx[j] - m"),
+    ("layer normalization: no gradient of the gains of h", GRADIENTS, "tg__add_products_of_rows(N, m->columns * H,", "if (0) tg__add_products_of_rows(N, m->columns * H,"),
     ("a missing bias gradient", GRADIENTS, "if (g->into_b >= 0) sum_rows", "if (g->into_b > 0) sum_rows"),
     ("a missing recurrent bias", GRADIENTS, "if (g->into_b_h >= 0) sum_rows", "if (g->into_b_h < 0) sum_rows"),
     ("dW_h with another row's state before the first step", GRADIENTS, "o->before + at(row + go_on * s.apart, H)", "o->before"),

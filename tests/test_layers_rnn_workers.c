@@ -104,6 +104,8 @@ START_TEST(same_bits_for_any_number_of_workers_and_on_every_repeat)
         { { .cell = TG_GRU_RESET_AFTER, .layers = 2 }, 20, 33, 64, 64, false },
         { { .cell = TG_GRU, .bidirectional = true }, 15, 70, 31, 65, true },
         { { .cell = TG_GRU }, 200, 1, 128, 128, false },
+        { { .cell = TG_LSTM, .zoneout = (tg_real)0.1, .zoneout_c = (tg_real)0.2 }, 20, 40, 64, 96, true },
+        { { .cell = TG_GRU, .state_dropout = (tg_real)0.3, .layer_norm = true }, 20, 40, 64, 96, true },
     };
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         assert_same_bits("mixed", sizes[k], (const int[]){ 1, 2, 3, 5, 8, 8, 2 }, 7, true);

@@ -49,7 +49,7 @@ static void declare_all(tg_attention_rnn *l)
                         l->name);
         return;
     }
-    l->cell = tg__declare_recurrent(l->ps, path, s.cell, s.I + tg__attending_fed(s), s.H);
+    l->cell = tg__declare_recurrent(l->ps, path, s.cell, false, s.I + tg__attending_fed(s), s.H);
     if (s.R) {
         const param_view_spec W_u = { "W_u", 0, s.R, { TG_INIT_GLOROT, 0 } },
                               b_u = { "b_u", 0, s.R, { TG_INIT_ZEROS, 0 } };

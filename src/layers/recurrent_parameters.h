@@ -8,15 +8,15 @@
 /* One matrix for all gates of a cell, side by side: W_x (I,gates*H), W_h (H,recurrent*H), b (gates*H), b_h (recurrent*H). What
  * the cell does not have is NULL. */
 typedef struct recurrent_parameters {
-    tg_tensor *W_x, *W_h, *b, *b_h;
+    tg_tensor *W_x, *W_h, *b, *b_h, *gain_x, *gain_h;
 } recurrent_parameters;
-enum { RECURRENT_TENSORS = 4 };
+enum { RECURRENT_TENSORS = 6 };
 
 /* Each gate is a view: "<path>/W_xz", "<path>/W_hz", "<path>/b_z", with the letters of the cell. Input weights are initialized
- * by Glorot, each gate's recurrent weights orthogonal on their own, biases as the cell says. On failure the context is in
+ * by Glorot, each gate's recurrent weights orthogonal on their own, biases as the cell says; with normalization there are gains, ones. On failure the context is in
  * error. */
-recurrent_parameters tg__declare_recurrent(tg_params *ps, const char *path, const recurrent_cell *cell, int I,
-                                           int H);
+recurrent_parameters tg__declare_recurrent(tg_params *ps, const char *path, const recurrent_cell *cell,
+                                           bool normalizes, int I, int H);
 
 recurrent_weights tg__recurrent_weights(const recurrent_parameters *p);
 recurrent_gradients tg__recurrent_weight_gradients(const recurrent_parameters *p);

@@ -47,7 +47,7 @@ static void declare_sublayer(const tg_rnn *l, int k, recurrent_parameters *p)
     if (n >= (int)sizeof path)
         tg_context_fail(l->ps->cx, TG_ERR_ARGUMENT, "tg_rnn_new: the name %.60s... is too long", l->name);
     else
-        *p = tg__declare_recurrent(l->ps, path, l->cell, I, l->H);
+        *p = tg__declare_recurrent(l->ps, path, l->cell, l->config.layer_norm, I, l->H);
 }
 
 tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const tg_rnn_config *config)
@@ -57,16 +57,28 @@ tg_rnn *tg_rnn_new(tg_params *ps, const char *name, int I, int H, const tg_rnn_c
     if (cx->status || !NAMED(cx, name)) return &nil_rnn;
     tg_rnn_config c = config ? *config : (tg_rnn_config){ 0 };
     if (!c.layers) c.layers = 1;
-    if (c.dropout == TG_ZERO) c.dropout = 0;
+    const struct {
+        const char *name;
+        tg_real *rate;
+    } rates[] = { { "dropout", &c.dropout },
+                  { "zoneout", &c.zoneout },
+                  { "zoneout_c", &c.zoneout_c },
+                  { "state_dropout", &c.state_dropout } };
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        if (*rates[i].rate == TG_ZERO) *rates[i].rate = 0;
+        if (!(*rates[i].rate >= 0 && *rates[i].rate < 1))
+            tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': %s %g is outside [0, 1)", name,
+                            rates[i].name, (double)*rates[i].rate);
+    }
     if (!tg__cell_exists((int)c.cell))
         tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': there is no cell %d", name, (int)c.cell);
     if (I < 1 || H < 1 || H > INT_MAX / 8)
         tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': input size %d, hidden size %d", name, I, H);
     if (c.layers < 0 || c.layers > 1000)
         tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': %d layers", name, c.layers);
-    if (!(c.dropout >= 0 && c.dropout < 1))
-        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': dropout %g is outside [0, 1)", name,
-                        (double)c.dropout);
+    if (c.zoneout_c > 0 && tg__cell_exists((int)c.cell) && tg__cell((int)c.cell)->states < 2)
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "tg_rnn_new: '%s': the cell %s has no state c to zone out", name,
+                        tg_cell_name(c.cell));
     if (cx->status) return &nil_rnn;
 
     const params_mark before = tg__params_mark(ps);
@@ -108,6 +120,7 @@ static recurrent_shape shape_of(const rnn_record *r, int k)
                               .I = k / l->directions ? l->H * l->directions : l->I,
                               .H = l->H,
                               .reverse = k % l->directions == 1,
+                              .normalizes = l->config.layer_norm,
                               .y_stride = l->H * l->directions };
 }
 
@@ -158,12 +171,38 @@ static bool take_states(tg_tape *t, rnn_record *r, int k)
     return true;
 }
 
+/* A mask of n numbers from the layer's own random stream: 0 with this rate, otherwise 1 / (1 - rate). */
+static tg_real *take_mask(tg_tape *t, const tg_rnn *l, tg_real rate, size_t n)
+{
+    tg_real *mask = take(t, n);
+    if (mask) tg__dropout_mask(t->cx, l->name, tg__tape_draw(t), rate, n, mask);
+    return mask;
+}
+
+/* Those of a sublayer in this run; in evaluation there are none. */
+static recurrent_masks take_masks(tg_tape *t, const rnn_record *r)
+{
+    const tg_rnn *l = r->l;
+    const tg_real zoneout[CELL_STATES] = { l->config.zoneout, l->config.zoneout_c };
+    recurrent_masks m = { NULL };
+    if (t->mode == TG_EVAL) return m;
+    if (l->config.state_dropout > 0) m.hidden = take_mask(t, l, l->config.state_dropout, times(r->s.B, l->H));
+    for (int i = 0; i < CELL_STATES; i++) {
+        if (!(zoneout[i] > 0)) continue;
+        const size_t n = times(r->s.tokens, l->H);
+        tg_real *mask = take_mask(t, l, zoneout[i], n);
+        for (size_t j = 0; mask && j < n; j++) mask[j] = mask[j] == 0 ? 1 : 0;
+        m.zoneout[i] = mask;
+    }
+    return m;
+}
+
 static void forward_sublayer(tg_tape *t, rnn_record *r, int k, tg_real *const after[])
 {
     const tg_rnn *l = r->l;
     const int layer = k / l->directions, direction = k % l->directions;
     const arena_mark mark = tg__arena_mark(&t->memory);
-    recurrent_plan *plan = tg__recurrent_plan(t->cx, &t->memory, shape_of(r, k), (recurrent_masks){ NULL });
+    recurrent_plan *plan = tg__recurrent_plan(t->cx, &t->memory, shape_of(r, k), take_masks(t, r));
     if (!plan || !take_states(t, r, k)) return;
     r->plan[k] = plan;
     tg__recurrent_forward(t->cx, &t->memory, plan, tg__recurrent_weights(&l->sublayer[k]), r->input[layer],
