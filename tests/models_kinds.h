@@ -35,7 +35,8 @@ static const tg_encoder_decoder_config kinds[] = {
 /* every cell, with a layer below the one that attends, and without attention */
 #define TG_CELL(enumerator, file, name)                                                                      \
     { .cell = enumerator, .attention = TG_ATTENTION_ADDITIVE, .layers = 2 },                                 \
-        { .cell = enumerator, .attention = TG_ATTENTION_DOT, .input_feeding = true }, { .cell = enumerator },
+        { .cell = enumerator, .attention = TG_ATTENTION_DOT, .input_feeding = true },                        \
+        { .cell = enumerator },
 #include <tidegate/cells.def>
 #undef TG_CELL
 };

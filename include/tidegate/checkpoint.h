@@ -7,8 +7,8 @@
 #define TIDEGATE_CHECKPOINT_H
 
 #include "archive.h"
-#include "rnn.h"
 #include "optimizer.h"
+#include "rnn.h"
 
 #ifdef __cplusplus
 extern "C" {

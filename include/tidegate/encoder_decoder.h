@@ -2,26 +2,27 @@
  *
  * The encoder reads the source x(1..S). m(1..S) are the outputs of its last layer, (S,B,M), and c is the last state of
  * that layer, (B,M); with two directions both are [ forward ; reverse ]. Each decoder layer starts from
- * s(0) = tanh( c W_0 + b_0 ), with a W_0 and b_0 of its own. y(t-1) is the embedding of the target token before. The
+ * s(0) = tanh( c W_0 + b_0 ), with a W_0 and b_0 of its own (the LSTM: a second pair for its
+ * cell state). cell() is a step of the recurrent cell. y(t-1) is the embedding of the target token before. The
  * equations of one decoder layer follow; [ a ; b ] are two vectors side by side.
  *
  * Without attention (Cho et al. 2014, arXiv:1406.1078)
  *
- *     s(t) = GRU( [ y(t-1) ; c ], s(t-1) )                          c is fed into every step
+ *     s(t) = cell( [ y(t-1) ; c ], s(t-1) )                          c is fed into every step
  *     p(t) = softmax( s(t) W + b )                                  no readout
  *     or u(t) = tanh( s(t) W_u + b_u ),  p(t) = softmax( u(t) W + b )
  *
  * with additive attention (Bahdanau et al. 2015, arXiv:1409.0473)
  *
  *     a(t), c(t) = attention( s(t-1) ; m )
- *     s(t) = GRU( [ y(t-1) ; c(t) ], s(t-1) )
+ *     s(t) = cell( [ y(t-1) ; c(t) ], s(t-1) )
  *     u(t) = tanh( [ s(t) ; c(t) ; y(t-1) ] W_u + b_u )             the readout
  *     p(t) = softmax( u(t) W + b )
  *     or without a readout p(t) = softmax( [ s(t) ; c(t) ; y(t-1) ] W + b )
  *
  * and with dot or general attention (Luong et al. 2015, arXiv:1508.04025)
  *
- *     s(t) = GRU( [ y(t-1) ; u(t-1) ], s(t-1) )                     u(t-1) with input feeding, u(0) = 0
+ *     s(t) = cell( [ y(t-1) ; u(t-1) ], s(t-1) )                     u(t-1) with input feeding, u(0) = 0
  *     a(t), c(t) = attention( s(t) ; m )
  *     u(t) = tanh( [ s(t) ; c(t) ] W_u + b_u )
  *     p(t) = softmax( u(t) W + b )
@@ -78,6 +79,7 @@ typedef struct tg_encoder_decoder_config {
  *     target_embedding/W          (target vocabulary,E)
  *     encoder/...                 a tg_rnn
  *     bridge/layer<l>/W, b        W_0 (M,H) and b_0 (H) of decoder layer l
+ *     bridge_c/layer<l>/W, b      the same for the state c, of cells that have it
  *     decoder/...                 a tg_rnn of all layers; with attention, of all but the last
  *     decoder/layer<last>/...     with attention: a tg_attention_rnn, which has W_u and b_u of dot and general
  *     readout/W, b                W_u and b_u without attention, and of additive attention; if there is a readout

@@ -27,11 +27,12 @@ typedef struct tg_rnn_config {
     /* Inside the cell; all off by default. The first three act in training alone, with rates in [0, 1) and masks that are
      * functions of the seed, the layer's name and the step. In evaluation a zoned-out cell is the plain one, without the
      * expectation that Krueger et al. take there. */
-    tg_real zoneout, zoneout_c; /* each unit of h, of c, keeps its value of the step before (Krueger et al. 2017,
+    tg_real zoneout,
+        zoneout_c;         /* each unit of h, of c, keeps its value of the step before (Krueger et al. 2017,
                                  * arXiv:1606.01305); zoneout_c: of cells that have c */
-    tg_real state_dropout;      /* on h(t-1) in the recurrent products, with one mask for all steps of a run (Gal &
+    tg_real state_dropout; /* on h(t-1) in the recurrent products, with one mask for all steps of a run (Gal &
                                  * Ghahramani 2016, arXiv:1512.05287) */
-    bool layer_norm;            /* each gate's x(t) W_x and h(t-1) W_h, normalized apart over the units and multiplied by
+    bool layer_norm; /* each gate's x(t) W_x and h(t-1) W_h, normalized apart over the units and multiplied by
                                  * gains, "<layer>/.../gain_x<gate>" and "gain_h<gate>", ones at first (Ba et al. 2016,
                                  * arXiv:1607.06450) */
 } tg_rnn_config;

@@ -1,4 +1,4 @@
-/* layers/attention_rnn.c -- the recurrent layer that attends; equations in layers.h.
+/* layers/attention_rnn.c -- the recurrent layer that attends; equations in attention_rnn.h.
  *
  * A whole run is one op, in packed order (kernels/recurrent/sequence.h) like layers/rnn.c. */
 #include "layers/attention_rnn.h"

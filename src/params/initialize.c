@@ -209,11 +209,11 @@ bool tg__initializer_holds(tg_context *cx, const char *name, tg_init init)
 {
     if ((unsigned)init.kind >= sizeof kinds / sizeof *kinds)
         tg_context_fail(cx, TG_ERR_ARGUMENT, "'%s': there is no initializer number %d", name, (int)init.kind);
-    else if (init.kind == TG_INIT_CONSTANT ? !isfinite(init.scale)
-                                           : !(init.scale >= 0 && isfinite(init.scale)) && init.scale != TG_ZERO)
-        tg_context_fail(cx, TG_ERR_ARGUMENT,
-                        "'%s': the scale of the initializer %s is %g, must be finite%s", name,
-                        kinds[init.kind].name, (double)init.scale,
+    else if (init.kind == TG_INIT_CONSTANT
+                 ? !isfinite(init.scale)
+                 : !(init.scale >= 0 && isfinite(init.scale)) && init.scale != TG_ZERO)
+        tg_context_fail(cx, TG_ERR_ARGUMENT, "'%s': the scale of the initializer %s is %g, must be finite%s",
+                        name, kinds[init.kind].name, (double)init.scale,
                         init.kind == TG_INIT_CONSTANT ? "" : " and not negative");
     return !cx->status;
 }

@@ -65,9 +65,7 @@ typedef struct recurrent_cell {
     int gates, kept, states;        /* columns of H elements a token, and states */
     int recurrent;                  /* columns of W_h: the products' columns together; 0: there is no W_h */
     bool recurrent_bias;            /* a second bias a column of W_h */
-    /* What a large bias of a gate does to the state: +1 keeps it, -1 replaces it, 0: neither. */
-    signed char memory[CELL_GATES];
-    tg_real bias[CELL_GATES]; /* where the biases start */
+    tg_real bias[CELL_GATES];       /* where the biases start */
     int phases;
     cell_phase phase[CELL_PHASES];
 } recurrent_cell;

@@ -32,7 +32,7 @@ typedef struct sequence {
     batch_shard shard[MOST_SHARDS];
 } sequence;
 
-/* How many rows of a shard run at step t; 0 before the first step and after the last. */
+/* The number of rows of a shard whose sequences have not ended at step t; 0 if t is no step of the batch. */
 static inline int tg__sequence_running(const sequence *s, batch_shard p, int t)
 {
     return t < 0 || t >= s->steps ? 0 : p.token[t + 1] - p.token[t];
@@ -70,7 +70,8 @@ void tg__sequence_add_unpacked(tg_context *cx, const sequence *s, int D, const t
 void tg__sequence_before(tg_context *cx, const sequence *s, int D, const tg_real *packed,
                          const tg_real *first, tg_real *before);
 
-/* Rows of a state: ordered (B,D) = x (B,D) in packed order, and back, set or added. */
+/* Permutes the rows of a state: ordered (B,D) = the rows of x (B,D) in packed order. _restore_rows is the inverse permutation,
+ * and _add_restored_rows adds its result to x. */
 void tg__sequence_order_rows(const sequence *s, int D, const tg_real *x, tg_real *ordered);
 void tg__sequence_restore_rows(const sequence *s, int D, const tg_real *ordered, tg_real *x);
 void tg__sequence_add_restored_rows(const sequence *s, int D, const tg_real *ordered, tg_real *x);

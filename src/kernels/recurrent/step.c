@@ -121,7 +121,7 @@ static void sources_of(left_sides *A, int sets, const step_rows s[], const cell_
     }
 }
 
-/* Columns of an array of the step: where a product's result goes, or its gradient is. */
+/* Some columns of a matrix of the step: the result of a recurrent product, or the gradient of that result. */
 typedef struct columns {
     tg_real *at;
     size_t stride;
@@ -145,7 +145,7 @@ static columns gradient_of(const step_weights *w, const recurrent_product *m, co
 /* ---- blocks of units ----
  *
  * A block is a few panels wide: the result of a product is still in the cache when the element-wise function reads it, and so
- * are the weights for the row sets that follow. Weights that are not packed are multiplied at once. */
+ * are the weights when the next row set is multiplied with them. Weights that are not packed are not cut into blocks. */
 typedef struct block {
     int first, end;
 } block;

@@ -1,5 +1,5 @@
 /* kernels/recurrent/step.h -- executes one step of any cell, forward or backward, for some rows and units, by the calling
- * thread. It reads the cell's description (cell.h) and knows no cell.
+ * thread. It works for every cell alike, from its description (cell.h).
  *
  * What is switched on inside a cell (regularization, layer normalization) is done here, once for all cells:
  *
@@ -47,7 +47,7 @@ typedef struct step_rows {
     const tg_real *hidden_mask;
     size_t hidden_mask_stride;
     tg_real *hidden;
-    /* zoneout: for each state (rows,H), or NULL; kept_d: scratch of the backward pass */
+    /* zoneout: for each state (rows,H), or NULL; retained: scratch of the backward pass */
     const tg_real *zoneout[CELL_STATES];
     size_t zoneout_stride;
     tg_real *retained[CELL_STATES];
@@ -61,7 +61,8 @@ size_t tg__step_packing_room(const recurrent_cell *cell, int H, int rows, int se
 
 /* One phase of a step, for `sets` row sets that have the same units: a block of weights is used for all of them while it is
  * in the cache. Phases go 0 ... cell->phases-1, also backward. All units of a row must have finished a phase before the next
- * one begins. With units_together() one caller must have all units of its rows. */
+ * one begins. With layer
+ * normalization or a mask on h one caller must have all units of its rows. */
 enum { MOST_ROW_SETS = 2 * 2 };
 void tg__step_forward(const step_weights *w, int phase, int sets, const step_rows s[]);
 void tg__step_backward(const step_weights *w, int phase, int sets, const step_rows s[]);

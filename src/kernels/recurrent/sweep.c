@@ -10,8 +10,8 @@
 
 static size_t at(int row, int width) { return (size_t)row * (size_t)width; }
 
-/* What a worker computes: of shards shard ... last_shard-1 the rows row, row + row_step, ... below last_row; of these the units
- * first ... end-1. */
+/* The part of a sweep that one worker computes: the units first ... end-1 of every row_step-th row from row to last_row-1, in
+ * each of the shards shard ... last_shard-1. */
 typedef struct assignment {
     int group, shard, last_shard, row, last_row, row_step, first, end;
     tg_real *packing;

@@ -146,7 +146,7 @@ static void attention_spread(int S, int M, const tg_real *a, const tg_real *dc, 
 #define STRING(x) TEXT(x)
 
 /* The descriptions of the cells that are compiled for this instruction set, in the order of enum tg_cell. */
-#define CELL_OF(file, variant) JOIN(tg__cell_##file##_, variant)
+#define CELL_OF(file, variant)          JOIN(tg__cell_##file##_, variant)
 #define TG_CELL(enumerator, file, name) extern const recurrent_cell CELL_OF(file, SIMD);
 #include <tidegate/cells.def>
 #undef TG_CELL

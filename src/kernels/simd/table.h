@@ -64,7 +64,7 @@ typedef struct simd_table {
     const char *name;
     const argmax_table *argmax;
     const product_table *product;
-    const struct recurrent_cell *const *cells; /* in the order of enum tg_cell; kernels/recurrent/cell.h */
+    const struct recurrent_cell *const *cells; /* descriptions (kernels/recurrent/cell.h), in the order of enum tg_cell */
 
     /* y[i] = f(x[i]); x and y may be the same */
     void (*exp)(size_t n, const tg_real *x, tg_real *y);

@@ -54,7 +54,6 @@ CELL(gru) = {
     .kept = 1,
     .states = 1,
     .recurrent = 3,
-    .memory = { +1, 0, 0 },
     .phases = 2,
     .phase = { { FROM_HIDDEN, 0, 1, { { Z, 2, INTO_GATES, Z } }, gru_forward_zr, gru_backward_zr },
                { FROM_KEPT, 0, 1, { { G, 1, INTO_GATES, G } }, gru_forward_g, gru_backward_g } },

@@ -48,7 +48,6 @@ CELL(gru_reset_after) = {
     .states = 1,
     .recurrent = 3,
     .recurrent_bias = true,
-    .memory = { +1, 0, 0 },
     .phases = 1,
     .phase = { { FROM_HIDDEN,
                  0,

@@ -49,7 +49,6 @@ CELL(lstm) = {
     .kept = 2,
     .states = 2,
     .recurrent = 4,
-    .memory = { -1, +1, 0, 0 },
     .bias = { 0, 1, 0, 0 },
     .phases = 1,
     .phase = { { FROM_HIDDEN, 0, 1, { { I, 4, INTO_GATES, I } }, lstm_forward, lstm_backward } },

@@ -35,7 +35,6 @@ CELL(mingru) = {
     .state = { "h" },
     .gates = 2,
     .states = 1,
-    .memory = { -1, 0 },
     .phases = 1,
     .phase = { { FROM_NOTHING, 0, 0, { { 0 } }, mingru_forward, mingru_backward } },
 };
